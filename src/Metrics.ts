@@ -1,0 +1,53 @@
+// Every counter, gauge and histogram, once. Names follow Prometheus: unit and `_total` in the name.
+import { Metric } from "effect"
+
+export const sessionsIssued = Metric.counter("roomkey_sessions_issued_total", {
+  description: "Sessions opened, by method (auto, password)",
+  incremental: true
+})
+
+export const sessionsEnded = Metric.counter("roomkey_sessions_ended_total", {
+  description: "Sessions ended before they expired, by reason",
+  incremental: true
+})
+
+export const refreshes = Metric.counter("roomkey_refreshes_total", {
+  description: "Refreshes by outcome (rotated, repeated, replaced, reused)",
+  incremental: true
+})
+
+export const passwordChecks = Metric.counter("roomkey_password_checks_total", {
+  description: "Password logins by outcome (right, refused)",
+  incremental: true
+})
+
+export const hashQueue = Metric.gauge("roomkey_hash_queue", {
+  description: "Password hashes running or waiting"
+})
+
+export const hashRejections = Metric.counter("roomkey_hash_rejections_total", {
+  description: "Password hashes refused because the queue was full",
+  incremental: true
+})
+
+export const requests = Metric.counter("roomkey_http_requests_total", {
+  description: "Answered requests by route and status",
+  incremental: true
+})
+
+export const requestSeconds = Metric.histogram("roomkey_http_request_seconds", {
+  description: "Time to answer a request, in seconds",
+  boundaries: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+})
+
+export const sockets = Metric.gauge("roomkey_sockets", { description: "Open signalling sockets on this instance" })
+
+export const socketCloses = Metric.counter("roomkey_socket_closes_total", {
+  description: "Sockets closed by the server, by close code",
+  incremental: true
+})
+
+export const storeFailures = Metric.counter("roomkey_store_failures_total", {
+  description: "Database calls that were answered by unavailable",
+  incremental: true
+})

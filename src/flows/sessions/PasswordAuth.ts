@@ -1,0 +1,56 @@
+// A mobile app signs a user in with the public app id and a password. Until the password has proved right, every
+// answer is the same one after the same work: nothing of the account shows to who does not own it.
+import { Effect, Metric, Option } from "effect"
+import { InvalidCredentials, type Password } from "../../domain/Password.ts"
+import type { SignedIn } from "../../domain/Session.ts"
+import { TenantSuspended } from "../../domain/Tenant.ts"
+import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
+import { UserBanned } from "../../domain/User.ts"
+import { passwordChecks } from "../../Metrics.ts"
+import type { EventBus } from "../../services/EventBus.ts"
+import { PasswordHasher } from "../../services/PasswordHasher.ts"
+import type { TokenCodec } from "../../services/TokenCodec.ts"
+import { TokenStore } from "../../services/TokenStore.ts"
+import { UserRepository } from "../../services/UserRepository.ts"
+import { issueTokens } from "./IssueTokens.ts"
+
+export const passwordAuth = Effect.fn("passwordAuth")(function*(login: {
+  readonly appId: string
+  readonly username: string
+  readonly password: Password
+}): Effect.fn.Return<
+  SignedIn,
+  InvalidCredentials | TenantSuspended | UserBanned | HasherBusy | StoreUnavailable,
+  UserRepository | PasswordHasher | TokenCodec | TokenStore | EventBus
+> {
+  const users = yield* UserRepository
+  const hasher = yield* PasswordHasher
+  const store = yield* TokenStore
+  const found = yield* users.findForLogin(login.appId, login.username)
+  if (Option.isNone(found) || found.value.passwordHash === null) {
+    yield* hasher.verifyNothing(login.password)
+    return yield* refused
+  }
+  const { passwordHash, tenantId, userId } = found.value
+  if (!(yield* hasher.verify(login.password, passwordHash))) return yield* refused
+  if (found.value.tenantSuspended) return yield* new TenantSuspended({ tenantId })
+  if (found.value.userBanned) return yield* new UserBanned({ userId })
+  yield* Metric.update(Metric.withAttributes(passwordChecks, { outcome: "right" }), 1)
+  const signedIn = yield* issueTokens(
+    "password",
+    (tokens) => store.openForPassword(tenantId, userId, passwordHash, tokens)
+  )
+  if (hasher.needsRehash(passwordHash)) {
+    yield* hasher.hash(login.password).pipe(
+      Effect.flatMap((hash) => users.upgradePasswordHash(userId, passwordHash, hash)),
+      Effect.catch((error) => Effect.logWarning("Password hash not upgraded").pipe(
+        Effect.annotateLogs({ userId, error: error._tag })
+      ))
+    )
+  }
+  return signedIn
+})
+
+const refused = Metric.update(Metric.withAttributes(passwordChecks, { outcome: "refused" }), 1).pipe(
+  Effect.andThen(Effect.fail(new InvalidCredentials()))
+)

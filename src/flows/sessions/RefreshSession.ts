@@ -1,0 +1,76 @@
+// A refresh token is traded for the next pair. The same token gives the same pair for a while (lost answers, two tabs),
+// and a device that never used its successor may come back with the old one; anything else is reuse.
+import { Duration, Effect, Metric, Option, type Redacted } from "effect"
+import { InvalidRefreshToken, judgeRefresh, RefreshTokenReused } from "../../domain/RefreshToken.ts"
+import { type MintedTokens, SessionPolicy, type TokenPair } from "../../domain/Session.ts"
+import { TenantSuspended } from "../../domain/Tenant.ts"
+import { StoreUnavailable } from "../../domain/Unavailable.ts"
+import { UserBanned } from "../../domain/User.ts"
+import { refreshes } from "../../Metrics.ts"
+import type { EventBus } from "../../services/EventBus.ts"
+import { TokenCodec } from "../../services/TokenCodec.ts"
+import { TokenStore } from "../../services/TokenStore.ts"
+import { detectTokenReuse } from "./DetectTokenReuse.ts"
+
+/** A verdict is acted on only if the row still is as it was read; another call may win the race this many times. */
+const maxAttempts = 5
+
+export const refreshSession = Effect.fn("refreshSession")(function*(refreshToken: Redacted.Redacted): Effect.fn.Return<
+  TokenPair,
+  InvalidRefreshToken | RefreshTokenReused | UserBanned | TenantSuspended | StoreUnavailable,
+  TokenCodec | TokenStore | EventBus
+> {
+  const codec = yield* TokenCodec
+  const store = yield* TokenStore
+  const policy = yield* SessionPolicy
+  const parsed = codec.parseToken(refreshToken)
+  if (Option.isNone(parsed)) return yield* new InvalidRefreshToken()
+  const presented = parsed.value
+  const freshSalt = yield* codec.salt
+  const fresh = codec.successor(presented, freshSalt)
+  const count = (outcome: string) => Metric.update(Metric.withAttributes(refreshes, { outcome }), 1)
+
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    const rotated = yield* store.rotate(presented.digest, freshSalt, fresh)
+    if (Option.isSome(rotated)) {
+      yield* count("rotated")
+      return pair(fresh, rotated.value)
+    }
+    const found = yield* store.find(presented.sessionId)
+    if (Option.isNone(found)) return yield* new InvalidRefreshToken()
+    const record = found.value
+    const verdict = judgeRefresh(record, presented.digest, {
+      graceSeconds: Duration.toSeconds(policy.refreshGrace),
+      matches: codec.matches
+    })
+    switch (verdict._tag) {
+      case "ReusedBefore":
+        return yield* new RefreshTokenReused({ sessionId: record.id })
+      case "Over":
+        return yield* new InvalidRefreshToken()
+      case "Reused":
+        yield* count("reused")
+        return yield* detectTokenReuse(record)
+    }
+    if (record.userBanned) return yield* new UserBanned({ userId: record.user.id })
+    if (record.tenantSuspended) return yield* new TenantSuspended({ tenantId: record.tenantId })
+    if (verdict._tag === "Repeat") {
+      yield* count("repeated")
+      return pair(codec.successor(presented, verdict.salt), Math.max(0, Math.floor(record.access.left)))
+    }
+    if (verdict._tag === "Replace") {
+      const replaced = yield* store.replaceUnused(presented.digest, verdict.salt, freshSalt, fresh)
+      if (Option.isSome(replaced)) {
+        yield* count("replaced")
+        return pair(fresh, replaced.value)
+      }
+    }
+  }
+  return yield* new StoreUnavailable({ operation: "refreshSession", cause: "the session kept changing" })
+})
+
+const pair = (tokens: MintedTokens, expiresIn: number): TokenPair => ({
+  token: tokens.token,
+  refreshToken: tokens.refreshToken,
+  expiresIn
+})

@@ -1,0 +1,28 @@
+// Every password that is ever stored comes through here first.
+import { Effect, Option } from "effect"
+import type { TenantId } from "../../domain/Ids.ts"
+import { type Password, PasswordPolicy, weakness, type WeakPassword } from "../../domain/Password.ts"
+import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
+import { CommonPasswords } from "../../services/CommonPasswords.ts"
+import { PasswordHasher } from "../../services/PasswordHasher.ts"
+import { TenantRepository } from "../../services/TenantRepository.ts"
+
+/** The hash of `password`, if the tenant's rules allow it for `username`. */
+export const hashNewPassword = Effect.fn("hashNewPassword")(function*(
+  tenantId: TenantId,
+  username: string,
+  password: Password
+): Effect.fn.Return<
+  string,
+  WeakPassword | HasherBusy | StoreUnavailable,
+  TenantRepository | CommonPasswords | PasswordHasher
+> {
+  const tenants = yield* TenantRepository
+  const common = yield* CommonPasswords
+  const hasher = yield* PasswordHasher
+  const policy = yield* PasswordPolicy
+  const minLength = Option.getOrElse(yield* tenants.passwordMinLength(tenantId), () => policy.minLength)
+  const weak = weakness(password, { username, minLength, isCommon: common.has })
+  if (weak !== undefined) return yield* weak
+  return yield* hasher.hash(password)
+})

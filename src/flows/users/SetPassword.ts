@@ -1,0 +1,32 @@
+import { Effect, Option } from "effect"
+import { Event } from "../../domain/Event.ts"
+import type { TenantId, UserId } from "../../domain/Ids.ts"
+import type { Password, WeakPassword } from "../../domain/Password.ts"
+import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
+import { UserNotFound } from "../../domain/User.ts"
+import type { CommonPasswords } from "../../services/CommonPasswords.ts"
+import { EventBus } from "../../services/EventBus.ts"
+import type { PasswordHasher } from "../../services/PasswordHasher.ts"
+import type { TenantRepository } from "../../services/TenantRepository.ts"
+import { UserRepository } from "../../services/UserRepository.ts"
+import { hashNewPassword } from "./HashNewPassword.ts"
+
+/** A tenant sets a user's password. Who was signed in with the old one is signed out everywhere. */
+export const setPassword = Effect.fn("setPassword")(function*(
+  tenantId: TenantId,
+  userId: UserId,
+  password: Password
+): Effect.fn.Return<
+  void,
+  UserNotFound | WeakPassword | HasherBusy | StoreUnavailable,
+  UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus
+> {
+  const users = yield* UserRepository
+  const bus = yield* EventBus
+  const user = yield* users.find(tenantId, userId)
+  if (Option.isNone(user)) return yield* new UserNotFound()
+  const hash = yield* hashNewPassword(tenantId, user.value.username, password)
+  const ended = yield* users.setPassword(tenantId, userId, hash)
+  if (ended.length > 0) yield* bus.publish(Event.SessionsEnded({ sessionIds: ended, reason: "password_changed" }))
+  yield* Effect.logInfo("Password set").pipe(Effect.annotateLogs({ tenantId, userId, sessionsEnded: ended.length }))
+})

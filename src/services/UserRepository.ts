@@ -1,0 +1,57 @@
+import { Context, type Effect, type Option } from "effect"
+import type { SessionId, TenantId, UserId } from "../domain/Ids.ts"
+import type { StoreUnavailable } from "../domain/Unavailable.ts"
+import type { CustomIdTaken, Profile, User, UsernameTaken, UserNotFound } from "../domain/User.ts"
+
+/** What a password login needs to know of a user, found by the public app id. */
+export interface LoginRecord {
+  readonly tenantId: TenantId
+  readonly tenantSuspended: boolean
+  readonly userId: UserId
+  readonly userBanned: boolean
+  readonly passwordHash: string | null
+}
+
+export interface UserRecord extends User {
+  readonly banned: boolean
+  readonly hasPassword: boolean
+  /** Milliseconds of the Unix epoch. */
+  readonly createdAt: number
+}
+
+export interface Page<A> {
+  readonly items: ReadonlyArray<A>
+  /** Where the next page starts, or `null` on the last. */
+  readonly next: number | null
+}
+
+/** A tenant's users. Every method sees one tenant only. */
+export class UserRepository extends Context.Service<UserRepository, {
+  readonly findForLogin: (
+    appId: string,
+    username: string
+  ) => Effect.Effect<Option.Option<LoginRecord>, StoreUnavailable>
+  readonly find: (tenantId: TenantId, userId: UserId) => Effect.Effect<Option.Option<UserRecord>, StoreUnavailable>
+  readonly create: (
+    tenantId: TenantId,
+    profile: Profile,
+    passwordHash: string | null
+  ) => Effect.Effect<UserRecord, UsernameTaken | CustomIdTaken | StoreUnavailable>
+  /** In order of id; `after` is the last id of the page before. `search` is a part of the username or custom id. */
+  readonly list: (
+    tenantId: TenantId,
+    options: { readonly after: number; readonly limit: number; readonly search?: string | undefined }
+  ) => Effect.Effect<Page<UserRecord>, StoreUnavailable>
+  /** Sets the password and ends every session of the user; answers those sessions. */
+  readonly setPassword: (
+    tenantId: TenantId,
+    userId: UserId,
+    passwordHash: string
+  ) => Effect.Effect<ReadonlyArray<SessionId>, UserNotFound | StoreUnavailable>
+  /** Replaces a hash by one of the same password with the present parameters; does nothing if it changed meanwhile. */
+  readonly upgradePasswordHash: (
+    userId: UserId,
+    from: string,
+    to: string
+  ) => Effect.Effect<void, StoreUnavailable>
+}>()("roomkey/services/UserRepository") {}
