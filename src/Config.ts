@@ -1,0 +1,63 @@
+// Every environment variable, once. A wrong value stops the start with the variable's name.
+import { Config, Duration, Option, Schema } from "effect"
+
+const AdminKeyText = Schema.String.check(
+  Schema.isPattern(/^vc_admin_[0-9a-f]{64}$/, { message: "Expected vc_admin_ and 64 lower-case hex characters" })
+)
+
+const positive = (minimum: number, maximum: number) => Schema.isBetween({ minimum, maximum })
+
+const int = (name: string, minimum: number, maximum: number, byDefault: number) =>
+  Config.schema(Schema.NumberFromString.check(Schema.isInt(), positive(minimum, maximum)), name).pipe(
+    Config.withDefault(byDefault)
+  )
+
+const duration = (name: string, byDefault: Duration.Input) =>
+  Config.schema(
+    Schema.DurationFromString.check(
+      Schema.makeFilter((value: Duration.Duration) =>
+        (Duration.isFinite(value) && Duration.toMillis(value) > 0) || "Expected a duration longer than nothing"
+      )
+    ),
+    name
+  ).pipe(Config.withDefault(Duration.fromInputUnsafe(byDefault)))
+
+const list = (name: string) =>
+  Config.String(name).pipe(
+    Config.withDefault(""),
+    Config.map((text) => text.split(",").map((part) => part.trim()).filter((part) => part !== ""))
+  )
+
+export const RoomkeyConfig = Config.all({
+  port: Config.Port("PORT").pipe(Config.withDefault(4000)),
+  host: Config.String("HOST").pipe(Config.withDefault("0.0.0.0")),
+  /** A PostgreSQL URL; without it the embedded database is used. */
+  databaseUrl: Config.option(Config.Redacted("DATABASE_URL")),
+  databaseConnections: int("DATABASE_CONNECTIONS", 2, 200, 8),
+  dataDir: Config.NonEmptyString("DATA_DIR").pipe(Config.withDefault(".roomkey")),
+  adminKey: Config.option(Config.schema(Schema.RedactedFromValue(AdminKeyText), "ROOMKEY_ADMIN_KEY")),
+  accessTtl: duration("ACCESS_TTL", "1 hour"),
+  refreshTtl: duration("REFRESH_TTL", "30 days"),
+  sessionTtl: duration("SESSION_TTL", "90 days"),
+  refreshGrace: duration("REFRESH_GRACE", "30 seconds"),
+  maxSessionsPerUser: int("MAX_SESSIONS_PER_USER", 1, 10_000, 100),
+  passwordMinLength: int("PASSWORD_MIN_LENGTH", 8, 128, 8),
+  argon2MemoryKiB: int("ARGON2_MEMORY_KIB", 8, 1_048_576, 19_456),
+  argon2Iterations: int("ARGON2_ITERATIONS", 1, 10, 2),
+  argon2Parallelism: int("ARGON2_PARALLELISM", 1, 16, 1),
+  hashConcurrency: Config.option(
+    Config.schema(Schema.NumberFromString.check(Schema.isInt(), positive(1, 256)), "HASH_CONCURRENCY")
+  ),
+  hashQueue: int("HASH_QUEUE", 0, 100_000, 64),
+  socketPing: duration("SOCKET_PING", "25 seconds"),
+  socketDrain: duration("SOCKET_DRAIN", "3 seconds"),
+  corsOrigins: list("CORS_ORIGINS"),
+  logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
+  logFormat: Config.Literals(["auto", "json", "pretty"], "LOG_FORMAT").pipe(Config.withDefault("auto")),
+  otlpEndpoint: Config.option(Config.NonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT"))
+})
+
+export type RoomkeyConfig = Config.Success<typeof RoomkeyConfig>
+
+/** Which of the two databases a configuration names. */
+export const isEmbedded = (config: RoomkeyConfig): boolean => Option.isNone(config.databaseUrl)

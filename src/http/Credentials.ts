@@ -1,0 +1,40 @@
+// Where a request carries its credential. Headers are read by hand and in linear time: they are hostile input.
+import { Redacted } from "effect"
+import type { HttpServerRequest } from "effect/http"
+
+const scheme = "bearer "
+
+/** The credential of `Authorization: Bearer`, an empty one if the header says something else, nothing without it. */
+export const bearer = (authorization: string | undefined): string | undefined => {
+  if (authorization === undefined) return undefined
+  return authorization.slice(0, scheme.length).toLowerCase() === scheme ? authorization.slice(scheme.length).trim() : ""
+}
+
+export type Presented =
+  | { readonly _tag: "Missing" }
+  | { readonly _tag: "Conflict" }
+  | { readonly _tag: "Credential"; readonly credential: Redacted.Redacted; readonly inQuery: boolean }
+
+const one = (found: ReadonlyArray<string>, inQuery: boolean): Presented => {
+  const [first, ...rest] = found
+  if (first === undefined) return { _tag: "Missing" }
+  if (rest.some((other) => other !== first)) return { _tag: "Conflict" }
+  return { _tag: "Credential", credential: Redacted.make(first), inQuery }
+}
+
+/** A session token in the header, or in the query of a GET. */
+export const sessionToken = (
+  request: HttpServerRequest.HttpServerRequest,
+  query: Readonly<Record<string, string | ReadonlyArray<string>>>
+): Presented => {
+  const header = bearer(request.headers.authorization)
+  const readsQuery = request.method === "GET" || request.method === "HEAD"
+  const param = readsQuery ? query.token : undefined
+  if (param === undefined) return one(header === undefined ? [] : [header], false)
+  const params = typeof param === "string" ? [param] : param
+  return one(header === undefined ? params : [...params, header], true)
+}
+
+/** An API key or the admin key, in `Authorization: Bearer` or `X-API-Key`. */
+export const secretKey = (request: HttpServerRequest.HttpServerRequest): Presented =>
+  one([bearer(request.headers.authorization), request.headers["x-api-key"]].filter((key) => key !== undefined), false)

@@ -1,0 +1,154 @@
+// What every answer has in common, whatever made it: a request id, a problem body for each error, the headers that
+// RFC 6750 and RFC 9110 ask for, and one count. Nothing of a defect shows but that there was one.
+import { Cause, Clock, Effect, Metric, Random } from "effect"
+import { FindMyWay, HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse, ProblemDetails } from "effect/http"
+import { Api } from "../api/Api.ts"
+import * as Problems from "../api/Problems.ts"
+import { requests, requestSeconds } from "../Metrics.ts"
+
+const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
+
+/** The declared endpoints, to tell a wrong method from a wrong path. */
+const declared = FindMyWay.make<true>()
+for (const group of Object.values(Api.groups)) {
+  for (const { method, path } of Object.values(group.endpoints)) declared.on(method, path, true)
+}
+
+const problemResponse = (problem: {
+  readonly type: string
+  readonly status: number
+  readonly title: string
+  readonly code: string
+  readonly detail?: string | undefined
+}): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.jsonUnsafe(
+    {
+      type: problem.type,
+      title: problem.title,
+      status: problem.status,
+      ...(problem.detail === undefined ? {} : { detail: problem.detail }),
+      code: problem.code
+    },
+    { status: problem.status, contentType: ProblemDetails.contentType }
+  )
+
+const notFound = (request: HttpServerRequest.HttpServerRequest): HttpServerResponse.HttpServerResponse => {
+  const allowed: Array<string> = methods.filter((method) => declared.has(method, request.url))
+  if (allowed.length === 0) return problemResponse(new Problems.NotFound({}))
+  if (allowed.includes("GET")) allowed.push("HEAD")
+  return HttpServerResponse.setHeader(problemResponse(new Problems.MethodNotAllowed({})), "allow", allowed.join(", "))
+}
+
+/** For answers that the platform made without a body of ours. */
+const byStatus = (
+  request: HttpServerRequest.HttpServerRequest,
+  response: HttpServerResponse.HttpServerResponse
+): HttpServerResponse.HttpServerResponse => {
+  switch (response.status) {
+    case 404:
+      return notFound(request)
+    case 413:
+      return problemResponse(new Problems.PayloadTooLarge({}))
+    case 415:
+      return problemResponse(new Problems.UnsupportedMediaType({}))
+    case 503:
+      return problemResponse(new Problems.Unavailable({}))
+    default:
+      return response.status < 500
+        ? problemResponse({ ...new Problems.InvalidRequest({}), status: response.status })
+        : problemResponse(new Problems.InternalError({}))
+  }
+}
+
+const isProblem = (response: HttpServerResponse.HttpServerResponse): boolean =>
+  response.body._tag !== "Empty" && response.body.contentType === ProblemDetails.contentType
+
+const fromCause = (
+  request: HttpServerRequest.HttpServerRequest,
+  cause: Cause.Cause<unknown>
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  const error = Cause.squash(cause)
+  if (HttpServerError.isHttpServerError(error)) {
+    const { reason } = error
+    if (reason._tag === "RouteNotFound") return Effect.succeed(notFound(request))
+    if (reason._tag === "RequestParseError") {
+      return Effect.succeed(problemResponse(
+        reason.reason === "BodyTooLarge"
+          ? new Problems.PayloadTooLarge({})
+          : new Problems.InvalidRequest({ detail: "The body could not be read" })
+      ))
+    }
+  }
+  return Effect.logError("Request failed", cause).pipe(Effect.as(problemResponse(new Problems.InternalError({}))))
+}
+
+const hasQueryToken = (url: string): boolean => /[?&]token=/.test(url)
+
+const finish = (
+  request: HttpServerRequest.HttpServerRequest,
+  answer: HttpServerResponse.HttpServerResponse,
+  requestId: string
+): HttpServerResponse.HttpServerResponse => {
+  const response = answer.status >= 400 && !isProblem(answer) ? byStatus(request, answer) : answer
+  const headers: Record<string, string> = { "x-request-id": requestId }
+  if (request.url.startsWith("/api/") || request.url.startsWith("/ws")) {
+    headers["cache-control"] = "no-store"
+    if (hasQueryToken(request.url)) {
+      headers["cache-control"] = "private, no-store"
+      headers["referrer-policy"] = "no-referrer"
+    }
+  }
+  if (response.status === 401) {
+    const presented = request.headers.authorization !== undefined || hasQueryToken(request.url)
+    headers["www-authenticate"] = presented ? "Bearer error=\"invalid_token\"" : "Bearer"
+  }
+  if ((response.status === 429 || response.status === 503) && response.headers["retry-after"] === undefined) {
+    headers["retry-after"] = "1"
+  }
+  if (response.status === 426) headers.upgrade = "websocket"
+  return HttpServerResponse.setHeaders(response, headers)
+}
+
+const counters = new Map<string, Metric.Metric<number, unknown>>()
+
+const counted = (method: string, status: number) => {
+  const key = `${method} ${status}`
+  let counter = counters.get(key)
+  if (counter === undefined) {
+    const label = methods.find((known) => known === method) ?? "other"
+    counter = Metric.withAttributes(requests, { method: label, status: String(status) })
+    counters.set(key, counter)
+  }
+  return counter
+}
+
+const validRequestId = /^[A-Za-z0-9._-]{1,64}$/
+
+export const layer = HttpRouter.middleware(
+  Effect.gen(function*() {
+    const instance = (yield* Random.nextIntBetween(0, 36 ** 6)).toString(36)
+    let count = 0
+    const requestIdOf = (request: HttpServerRequest.HttpServerRequest): string => {
+      const given = request.headers["x-request-id"]
+      return given !== undefined && validRequestId.test(given) ? given : `${instance}-${(count++).toString(36)}`
+    }
+    return (app) =>
+      Effect.gen(function*() {
+        const request = yield* HttpServerRequest.HttpServerRequest
+        const requestId = requestIdOf(request)
+        const started = yield* Clock.currentTimeMillis
+        const answer = yield* app.pipe(
+          Effect.catchCause((cause) =>
+            Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : fromCause(request, cause)
+          ),
+          Effect.annotateLogs("requestId", requestId)
+        )
+        const response = finish(request, answer, requestId)
+        const millis = (yield* Clock.currentTimeMillis) - started
+        yield* Metric.update(counted(request.method, response.status), 1)
+        yield* Metric.update(requestSeconds, millis / 1000)
+        return response
+      })
+  }),
+  { global: true }
+)

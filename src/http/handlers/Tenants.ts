@@ -1,0 +1,33 @@
+// Tenants, for the operator.
+import { DateTime, Effect, Redacted } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { Api } from "../../api/Api.ts"
+import * as Problems from "../../api/Problems.ts"
+import { createTenant } from "../../flows/tenants/CreateTenant.ts"
+import { TenantRepository } from "../../services/TenantRepository.ts"
+
+const unavailable = { StoreUnavailable: () => new Problems.Unavailable({}) }
+
+export const tenantsLayer = HttpApiBuilder.group(Api, "tenants", (handlers) =>
+  handlers.handleAll({
+    create: ({ payload }) =>
+      createTenant(payload.name).pipe(
+        Effect.map(({ apiKey, appId, id, name }) => ({ id, name, app_id: appId, api_key: Redacted.value(apiKey) })),
+        Effect.catchTags(unavailable)
+      ),
+    list: () =>
+      TenantRepository.pipe(
+        Effect.flatMap((tenants) => tenants.list),
+        Effect.map((tenants) =>
+          tenants.map((tenant) => ({
+            id: tenant.id,
+            name: tenant.name,
+            app_id: tenant.appId,
+            suspended: tenant.suspended,
+            created_at: DateTime.formatIso(DateTime.makeUnsafe(tenant.createdAt))
+          }))
+        ),
+        Effect.catchTags(unavailable)
+      )
+  })
+)
