@@ -1,0 +1,107 @@
+// Tokens on node:crypto, which Deno has too. A raw secret exists in a `Redacted` and in the answer that hands it out,
+// nowhere else; what is kept or compared is its SHA-256.
+import { Clock, Effect, Layer, Option, Redacted } from "effect"
+import { createHash, createHmac, randomFillSync, timingSafeEqual } from "node:crypto"
+import { ApiKeyId, AppId, SessionId } from "../domain/Ids.ts"
+import type { MintedTokens } from "../domain/Session.ts"
+import { TokenCodec } from "../services/TokenCodec.ts"
+
+const idBytes = 16
+const secretBytes = 16
+const tokenPattern = /^[0-9a-f]{64}$/
+const tokenLength = 2 * (idBytes + secretBytes)
+const apiKeyPrefix = "vc_"
+const appIdPrefix = "vc_app_"
+
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest()
+
+/** One system call's randomness serves many tokens; a byte that was handed out is wiped from the pool. */
+const makeRandom = () => {
+  const pool = new Uint8Array(4096)
+  let used = pool.length
+  return (size: number): Uint8Array => {
+    if (used + size > pool.length) {
+      randomFillSync(pool)
+      used = 0
+    }
+    const bytes = pool.slice(used, used + size)
+    pool.fill(0, used, used + size)
+    used += size
+    return bytes
+  }
+}
+
+/** RFC 9562 section 5.7: 48 bits of milliseconds, version, 74 random bits. Later ids sort after earlier ones. */
+const uuidv7 = (millis: number, random: Uint8Array): Buffer => {
+  const bytes = Buffer.from(random)
+  bytes.writeUIntBE(millis, 0, 6)
+  bytes[6] = 0x70 | (bytes[6]! & 0x0f)
+  bytes[8] = 0x80 | (bytes[8]! & 0x3f)
+  return bytes
+}
+
+const dashed = (id: Buffer): string => {
+  const hex = id.toString("hex")
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
+const idOf = (sessionId: SessionId): Buffer => Buffer.from(sessionId.replaceAll("-", ""), "hex")
+
+const token = (id: Uint8Array, secret: Uint8Array): Redacted.Redacted =>
+  Redacted.make(Buffer.concat([id, secret]).toString("hex"))
+
+const pair = (sessionId: SessionId, id: Uint8Array, access: Uint8Array, refresh: Uint8Array): MintedTokens => ({
+  sessionId,
+  token: token(id, access),
+  refreshToken: token(id, refresh),
+  accessDigest: sha256(access),
+  refreshDigest: sha256(refresh)
+})
+
+const split = (text: string): readonly [id: Buffer, secret: Buffer] | undefined => {
+  if (text.length !== tokenLength || !tokenPattern.test(text)) return undefined
+  const bytes = Buffer.from(text, "hex")
+  return [bytes.subarray(0, idBytes), bytes.subarray(idBytes)]
+}
+
+export const layer: Layer.Layer<TokenCodec> = Layer.sync(TokenCodec, () => {
+  const random = makeRandom()
+  const mintId = Effect.map(Clock.currentTimeMillis, (millis) => uuidv7(millis, random(idBytes)))
+  return TokenCodec.of({
+    mintSession: Effect.map(mintId, (id) =>
+      pair(SessionId.make(dashed(id)), id, random(secretBytes), random(secretBytes))),
+    parseToken: (presented) => {
+      const halves = split(Redacted.value(presented))
+      if (halves === undefined) return Option.none()
+      const [id, secret] = halves
+      return Option.some({
+        sessionId: SessionId.make(dashed(id)),
+        digest: sha256(secret),
+        secret: Redacted.make(secret)
+      })
+    },
+    successor: (presented, salt) => {
+      const id = idOf(presented.sessionId)
+      const secrets = createHmac("sha256", Buffer.concat([id, Redacted.value(presented.secret)])).update(salt).digest()
+      return pair(presented.sessionId, id, secrets.subarray(0, secretBytes), secrets.subarray(secretBytes))
+    },
+    salt: Effect.sync(() => random(16)),
+    mintApiKey: Effect.map(mintId, (id) => {
+      const secret = random(secretBytes)
+      return {
+        id: ApiKeyId.make(dashed(id)),
+        key: Redacted.make(apiKeyPrefix + Buffer.concat([id, secret]).toString("hex")),
+        digest: sha256(secret)
+      }
+    }),
+    parseApiKey: (presented) => {
+      const text = Redacted.value(presented)
+      const halves = text.startsWith(apiKeyPrefix) ? split(text.slice(apiKeyPrefix.length)) : undefined
+      if (halves === undefined) return Option.none()
+      const [id, secret] = halves
+      return Option.some({ id: ApiKeyId.make(dashed(id)), digest: sha256(secret) })
+    },
+    mintAppId: Effect.sync(() => AppId.make(appIdPrefix + Buffer.from(random(16)).toString("hex"))),
+    matches: (left, right) => timingSafeEqual(sha256(left), sha256(right))
+  })
+})
