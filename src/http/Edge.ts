@@ -33,7 +33,7 @@ const problemResponse = (problem: {
   )
 
 const notFound = (request: HttpServerRequest.HttpServerRequest): HttpServerResponse.HttpServerResponse => {
-  const allowed: Array<string> = methods.filter((method) => declared.has(method, request.url))
+  const allowed: Array<string> = methods.filter((method) => declared.find(method, request.url) !== undefined)
   if (allowed.length === 0) return problemResponse(new Problems.NotFound({}))
   if (allowed.includes("GET")) allowed.push("HEAD")
   return HttpServerResponse.setHeader(problemResponse(new Problems.MethodNotAllowed({})), "allow", allowed.join(", "))

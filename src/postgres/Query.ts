@@ -16,7 +16,8 @@ export const sqlState = (error: SqlError): string | undefined => {
   return Predicate.hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : undefined
 }
 
-const isUnavailable = (error: SqlError): boolean => {
+/** Whether the database could not answer, as opposed to: did not like the statement. */
+export const isUnavailable = (error: SqlError): boolean => {
   switch (error.reason._tag) {
     case "ConnectionError":
     case "AuthenticationError":

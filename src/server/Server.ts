@@ -1,0 +1,72 @@
+// The whole service as one layer: routes over handlers over adapters, behind one HTTP server.
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { ByteSize, Layer } from "effect"
+import { HttpIncomingMessage, HttpMiddleware, HttpRouter } from "effect/http"
+import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { createServer } from "node:http"
+import { Api } from "../api/Api.ts"
+import type { RoomkeyConfig } from "../Config.ts"
+import * as Authorize from "../http/Authorize.ts"
+import * as Edge from "../http/Edge.ts"
+import { channelsLayer } from "../http/handlers/Channels.ts"
+import { sessionsLayer } from "../http/handlers/Sessions.ts"
+import { systemLayer } from "../http/handlers/System.ts"
+import { tenantsLayer } from "../http/handlers/Tenants.ts"
+import { usersLayer } from "../http/handlers/Users.ts"
+import { validRequestLayer } from "../http/ValidRequest.ts"
+import * as Adapters from "./Adapters.ts"
+import * as Observability from "./Observability.ts"
+
+const cors = (origins: ReadonlyArray<string>) =>
+  origins.length === 0 ? Layer.empty : HttpRouter.middleware(
+    HttpMiddleware.cors({
+      allowedOrigins: origins,
+      allowedHeaders: ["authorization", "content-type", "x-request-id"],
+      exposedHeaders: ["x-request-id", "retry-after", "www-authenticate"],
+      maxAge: 86_400
+    }),
+    { global: true }
+  )
+
+const handlers = Layer.mergeAll(sessionsLayer, channelsLayer, usersLayer, tenantsLayer, systemLayer)
+
+const middleware = Layer.mergeAll(
+  Authorize.sessionTokenLayer,
+  Authorize.apiKeyPresentedLayer,
+  Authorize.apiKeyLayer,
+  Authorize.adminKeyLayer,
+  validRequestLayer
+)
+
+/** Every route, over whatever ports are provided. */
+export const routes = (config: Pick<RoomkeyConfig, "corsOrigins">) =>
+  Layer.mergeAll(
+    HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+      Layer.provide(handlers),
+      Layer.provide(middleware)
+    ),
+    HttpApiScalar.layer(Api, { path: "/docs", scalar: { withDefaultFonts: false } }),
+    Edge.layer,
+    cors(config.corsOrigins)
+  )
+
+const httpServer = (config: RoomkeyConfig) =>
+  NodeHttpServer.layer(
+    () =>
+      createServer({
+        // A slow client may not hold a connection open by sending a request in drops.
+        headersTimeout: 10_000,
+        requestTimeout: 30_000,
+        // Longer than the idle time of common load balancers: they close first, and no request meets a closed socket.
+        keepAliveTimeout: 75_000
+      }),
+    { port: config.port, host: config.host, gracefulShutdownTimeout: "5 seconds" }
+  )
+
+export const layer = (config: RoomkeyConfig) =>
+  HttpRouter.serve(routes(config), { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provideMerge(Adapters.layer(config)),
+    Layer.provideMerge(httpServer(config)),
+    Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(64))),
+    Layer.provideMerge(Observability.layer(config))
+  )
