@@ -1,0 +1,12 @@
+// Real processes on real ports, so one file at a time. ROOMKEY_TEST_RUNTIME names the runtime of the started service.
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    include: ["test/e2e/**/*.test.ts"],
+    pool: "forks",
+    fileParallelism: false,
+    testTimeout: 60_000,
+    hookTimeout: 60_000
+  }
+})
