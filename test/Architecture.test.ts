@@ -1,0 +1,70 @@
+// The layering, read from the imports themselves: data goes one way, and only server/ joins adapters to ports.
+// The linter holds the same table; this holds it for folders the linter does not know yet.
+import { assert, describe, it } from "@effect/vitest"
+import { readdirSync, readFileSync } from "node:fs"
+import { dirname, join, relative, sep } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** What each folder may import from src besides itself. Entries (main.ts, bin.ts) may import anything. */
+const mayImport: Record<string, ReadonlyArray<string>> = {
+  "Config.ts": [],
+  "Metrics.ts": [],
+  domain: [],
+  services: ["domain"],
+  flows: ["domain", "services", "Metrics.ts"],
+  api: ["domain"],
+  http: ["api", "flows", "services", "domain", "Metrics.ts"],
+  ws: ["api", "flows", "services", "domain", "Metrics.ts"],
+  postgres: ["services", "domain", "Metrics.ts"],
+  crypto: ["services", "domain", "Metrics.ts"],
+  client: ["api", "domain"],
+  cli: ["flows", "services", "domain", "server", "Metrics.ts"],
+  server: ["api", "flows", "services", "domain", "http", "ws", "postgres", "crypto", "Config.ts", "Metrics.ts"]
+}
+const entries = ["main.ts", "bin.ts"]
+const core = ["domain", "services", "flows"]
+const mayImportNode = [...entries, "server", "crypto", "postgres"]
+
+const src = fileURLToPath(new URL("../src/", import.meta.url))
+
+const importsOf = (text: string): ReadonlyArray<string> =>
+  [...text.matchAll(/^(?:import|export)\s(?:[^"';]*?\sfrom\s)?\s*"([^"]+)"|\bimport\("([^"]+)"\)/gm)]
+    .map((match) => match[1] ?? match[2] ?? "")
+
+const partOf = (path: string): string => relative(src, path).split(sep)[0] ?? ""
+
+const imports = readdirSync(src, { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".ts"))
+  .flatMap((path) => importsOf(readFileSync(join(src, path), "utf8")).map((target) => ({ path, target })))
+
+const offenders = (offends: (part: string, target: string, path: string) => boolean): ReadonlyArray<string> =>
+  imports
+    .filter(({ path, target }) => offends(partOf(join(src, path)), target, path))
+    .map(({ path, target }) => `${path} imports ${target}`)
+
+describe("Architecture", () => {
+  it("lets every folder import only what the layering table lists", () => {
+    const found = offenders((part, target, path) => {
+      if (!target.startsWith(".") || entries.includes(part)) return false
+      const imported = partOf(join(src, dirname(path), target))
+      return imported !== part && mayImport[part]?.includes(imported) !== true
+    })
+    assert.deepStrictEqual(found, [])
+    assert.isAbove(imports.length, 0)
+  })
+
+  it("keeps transport, database and runtime out of domain, services and flows", () => {
+    const found = offenders((part, target) =>
+      core.includes(part) && /^(?:effect\/(?:sql|http|socket)|@effect\/|node:)/.test(target)
+    )
+    assert.deepStrictEqual(found, [])
+  })
+
+  it("confines the runtime's own modules to the entries, server, crypto and postgres", () => {
+    assert.deepStrictEqual(offenders((part, target) => target.startsWith("node:") && !mayImportNode.includes(part)), [])
+  })
+
+  it("ends every relative import in .ts, which both runtimes need to run src unbuilt", () => {
+    assert.deepStrictEqual(offenders((_, target) => target.startsWith(".") && !target.endsWith(".ts")), [])
+  })
+})
