@@ -29,7 +29,8 @@ const list = (name: string) =>
   )
 
 export const RoomkeyConfig = Config.all({
-  port: Config.Port("PORT").pipe(Config.withDefault(4000)),
+  /** 0 takes any free port. */
+  port: int("PORT", 0, 65_535, 4000),
   host: Config.String("HOST").pipe(Config.withDefault("0.0.0.0")),
   /** A PostgreSQL URL; without it the embedded database is used. */
   databaseUrl: Config.option(Config.Redacted("DATABASE_URL")),

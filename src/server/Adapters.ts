@@ -34,7 +34,7 @@ const migrations = Layer.effectDiscard(
   )
 )
 
-const database = (config: RoomkeyConfig) =>
+export const database = (config: RoomkeyConfig) =>
   Option.match(config.databaseUrl, {
     onNone: () => Pglite.layer({ dataDir: `${config.dataDir}/data` }),
     onSome: (url) =>
@@ -62,10 +62,10 @@ const repositories = (config: RoomkeyConfig) =>
     UserRepositoryPg.layer,
     events(config)
   ).pipe(
-    Layer.provide(migrations),
-    Layer.provideMerge(database(config))
+    Layer.provide(migrations)
   )
 
+/** Every port, over a `PgClient` that is still to be provided. */
 export const layer = (config: RoomkeyConfig) =>
   Layer.mergeAll(
     repositories(config),

@@ -63,10 +63,14 @@ const httpServer = (config: RoomkeyConfig) =>
     { port: config.port, host: config.host, gracefulShutdownTimeout: "5 seconds" }
   )
 
-export const layer = (config: RoomkeyConfig) =>
+/** The service over a `PgClient` that is still to be provided. */
+export const layerNoDatabase = (config: RoomkeyConfig) =>
   HttpRouter.serve(routes(config), { disableLogger: true, disableListenLog: true }).pipe(
     Layer.provideMerge(Adapters.layer(config)),
     Layer.provideMerge(httpServer(config)),
     Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(64))),
     Layer.provideMerge(Observability.layer(config))
   )
+
+export const layer = (config: RoomkeyConfig) =>
+  layerNoDatabase(config).pipe(Layer.provideMerge(Adapters.database(config)))

@@ -91,7 +91,7 @@ const statements = [
     where user_id = owner and ended_at is null and (refresh_expires_at <= now() or expires_at <= now());
     with gone as (
       delete from sessions where id in (
-        select id from sessions where user_id = owner and ended_at is null order by id desc offset allowed
+        select id from sessions where user_id = owner and ended_at is null order by created_at desc, id desc offset allowed
       )
       returning id
     )
