@@ -1,6 +1,5 @@
 // The schema, one numbered step at a time, under a lock: two instances may start at once, the second waits and finds
 // nothing left to do. A step that has landed is never edited.
-import { Effect, Layer } from "effect"
 import * as Migrator from "effect/sql/Migrator"
 import initial from "./migrations/0001_initial.ts"
 
@@ -10,5 +9,3 @@ export const run = Migrator.make({})({
     "0001_initial": initial
   })
 })
-
-export const layer = Layer.effectDiscard(Effect.asVoid(run))

@@ -1,38 +1,18 @@
 // Every port meets its adapter here, once, as the configuration says.
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { Effect, Layer, Option, Schedule } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { type RoomkeyConfig } from "../Config.ts"
 import * as CommonPasswordsList from "../crypto/CommonPasswordsList.ts"
 import * as PasswordHasherArgon2 from "../crypto/PasswordHasherArgon2.ts"
 import * as TokenCodecNode from "../crypto/TokenCodecNode.ts"
 import { PasswordPolicy } from "../domain/Password.ts"
 import { SessionPolicy } from "../domain/Session.ts"
-import * as ApiKeyRepositoryPg from "../postgres/ApiKeyRepositoryPg.ts"
-import * as ChannelRepositoryPg from "../postgres/ChannelRepositoryPg.ts"
-import * as DatabasePg from "../postgres/DatabasePg.ts"
 import * as EventBusPg from "../postgres/EventBusPg.ts"
-import * as Migrations from "../postgres/Migrations.ts"
 import * as Pglite from "../postgres/Pglite.ts"
-import { isUnavailable } from "../postgres/Query.ts"
-import * as TenantRepositoryPg from "../postgres/TenantRepositoryPg.ts"
-import * as TokenStorePg from "../postgres/TokenStorePg.ts"
-import * as UserRepositoryPg from "../postgres/UserRepositoryPg.ts"
+import * as Postgres from "../postgres/Postgres.ts"
 import { EventBus } from "../services/EventBus.ts"
 import * as AdminKeyFile from "./AdminKeyFile.ts"
 import * as LifecycleRef from "./LifecycleRef.ts"
-
-/** A database that is away at the start is waited for; one that refuses the schema is an error. */
-const migrations = Layer.effectDiscard(
-  Migrations.run.pipe(
-    Effect.tapError((error) =>
-      Effect.logWarning("Migrations not run yet").pipe(Effect.annotateLogs({ error: error.message }))
-    ),
-    Effect.retry({
-      while: (error) => error._tag === "SqlError" && isUnavailable(error),
-      schedule: Schedule.spaced("1 second")
-    })
-  )
-)
 
 export const database = (config: RoomkeyConfig) =>
   Option.match(config.databaseUrl, {
@@ -52,23 +32,11 @@ export const database = (config: RoomkeyConfig) =>
 const events = (config: RoomkeyConfig) =>
   Option.isNone(config.databaseUrl) ? EventBus.layerMemory : EventBusPg.layer
 
-const repositories = (config: RoomkeyConfig) =>
-  Layer.mergeAll(
-    ApiKeyRepositoryPg.layer,
-    ChannelRepositoryPg.layer,
-    DatabasePg.layer,
-    TenantRepositoryPg.layer,
-    TokenStorePg.layer,
-    UserRepositoryPg.layer,
-    events(config)
-  ).pipe(
-    Layer.provide(migrations)
-  )
-
 /** Every port, over a `PgClient` that is still to be provided. */
 export const layer = (config: RoomkeyConfig) =>
   Layer.mergeAll(
-    repositories(config),
+    Postgres.layer,
+    events(config),
     CommonPasswordsList.layer,
     TokenCodecNode.layer,
     PasswordHasherArgon2.layer,

@@ -1,0 +1,32 @@
+// Every port that PostgreSQL implements, over one `PgClient` whose schema is brought up to date first.
+import { Effect, Layer, Schedule } from "effect"
+import * as ApiKeyRepositoryPg from "./ApiKeyRepositoryPg.ts"
+import * as ChannelRepositoryPg from "./ChannelRepositoryPg.ts"
+import * as DatabasePg from "./DatabasePg.ts"
+import * as Migrations from "./Migrations.ts"
+import { isUnavailable } from "./Query.ts"
+import * as TenantRepositoryPg from "./TenantRepositoryPg.ts"
+import * as TokenStorePg from "./TokenStorePg.ts"
+import * as UserRepositoryPg from "./UserRepositoryPg.ts"
+
+/** A database that is away at the start is waited for; one that refuses the schema is an error. */
+const migrations = Layer.effectDiscard(
+  Migrations.run.pipe(
+    Effect.tapError((error) =>
+      Effect.logWarning("Migrations not run yet").pipe(Effect.annotateLogs({ error: error.message }))
+    ),
+    Effect.retry({
+      while: (error) => error._tag === "SqlError" && isUnavailable(error),
+      schedule: Schedule.spaced("1 second")
+    })
+  )
+)
+
+export const layer = Layer.mergeAll(
+  ApiKeyRepositoryPg.layer,
+  ChannelRepositoryPg.layer,
+  DatabasePg.layer,
+  TenantRepositoryPg.layer,
+  TokenStorePg.layer,
+  UserRepositoryPg.layer
+).pipe(Layer.provide(migrations))

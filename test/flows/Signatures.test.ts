@@ -1,0 +1,95 @@
+// What each flow may fail with and needs, written down a second time: a new error or service in a flow's signature is
+// a change to everybody who calls it, and breaks the type check here.
+import { it } from "@effect/vitest"
+import type { Effect } from "effect"
+import { expectTypeOf } from "vitest"
+import type { InvalidAdminKey, InvalidApiKey } from "../../src/domain/ApiKey.ts"
+import type { InvalidCredentials, WeakPassword } from "../../src/domain/Password.ts"
+import type { InvalidRefreshToken, RefreshTokenReused } from "../../src/domain/RefreshToken.ts"
+import type { InvalidToken, TokenExpired } from "../../src/domain/Session.ts"
+import type { TenantSuspended } from "../../src/domain/Tenant.ts"
+import type { HasherBusy, StoreUnavailable } from "../../src/domain/Unavailable.ts"
+import type {
+  CustomIdImmutable,
+  CustomIdTaken,
+  UserBanned,
+  UsernameTaken,
+  UserNotFound
+} from "../../src/domain/User.ts"
+import type { authenticate } from "../../src/flows/sessions/Authenticate.ts"
+import type { autoAuth } from "../../src/flows/sessions/AutoAuth.ts"
+import type { detectTokenReuse } from "../../src/flows/sessions/DetectTokenReuse.ts"
+import type { endSession } from "../../src/flows/sessions/EndSession.ts"
+import type { logout } from "../../src/flows/sessions/Logout.ts"
+import type { passwordAuth } from "../../src/flows/sessions/PasswordAuth.ts"
+import type { refreshSession } from "../../src/flows/sessions/RefreshSession.ts"
+import type { authenticateAdmin } from "../../src/flows/tenants/AuthenticateAdmin.ts"
+import type { authenticateApiKey } from "../../src/flows/tenants/AuthenticateApiKey.ts"
+import type { createTenant } from "../../src/flows/tenants/CreateTenant.ts"
+import type { createUser } from "../../src/flows/users/CreateUser.ts"
+import type { hashNewPassword } from "../../src/flows/users/HashNewPassword.ts"
+import type { setPassword } from "../../src/flows/users/SetPassword.ts"
+import type { AdminKey } from "../../src/services/AdminKey.ts"
+import type { ApiKeyRepository } from "../../src/services/ApiKeyRepository.ts"
+import type { CommonPasswords } from "../../src/services/CommonPasswords.ts"
+import type { EventBus } from "../../src/services/EventBus.ts"
+import type { PasswordHasher } from "../../src/services/PasswordHasher.ts"
+import type { TenantRepository } from "../../src/services/TenantRepository.ts"
+import type { TokenCodec } from "../../src/services/TokenCodec.ts"
+import type { TokenStore } from "../../src/services/TokenStore.ts"
+import type { UserRepository } from "../../src/services/UserRepository.ts"
+
+type Errors<F extends (...args: Array<never>) => Effect.Effect<unknown, unknown, unknown>> = Effect.Error<ReturnType<F>>
+type Needs<F extends (...args: Array<never>) => Effect.Effect<unknown, unknown, unknown>> = Effect.Services<
+  ReturnType<F>
+>
+
+it("names every error of every flow, and no other", () => {
+  expectTypeOf<Errors<typeof autoAuth>>().toEqualTypeOf<
+    InvalidApiKey | TenantSuspended | UserBanned | CustomIdTaken | CustomIdImmutable | StoreUnavailable
+  >()
+  expectTypeOf<Errors<typeof passwordAuth>>().toEqualTypeOf<
+    InvalidCredentials | TenantSuspended | UserBanned | HasherBusy | StoreUnavailable
+  >()
+  expectTypeOf<Errors<typeof refreshSession>>().toEqualTypeOf<
+    InvalidRefreshToken | RefreshTokenReused | UserBanned | TenantSuspended | StoreUnavailable
+  >()
+  expectTypeOf<Errors<typeof detectTokenReuse>>().toEqualTypeOf<RefreshTokenReused | StoreUnavailable>()
+  expectTypeOf<Errors<typeof authenticate>>().toEqualTypeOf<
+    InvalidToken | TokenExpired | UserBanned | TenantSuspended | StoreUnavailable
+  >()
+  expectTypeOf<Errors<typeof logout>>().toEqualTypeOf<StoreUnavailable>()
+  expectTypeOf<Errors<typeof endSession>>().toEqualTypeOf<StoreUnavailable>()
+  expectTypeOf<Errors<typeof authenticateApiKey>>().toEqualTypeOf<InvalidApiKey | TenantSuspended | StoreUnavailable>()
+  expectTypeOf<Errors<typeof authenticateAdmin>>().toEqualTypeOf<InvalidAdminKey>()
+  expectTypeOf<Errors<typeof createTenant>>().toEqualTypeOf<StoreUnavailable>()
+  expectTypeOf<Errors<typeof createUser>>().toEqualTypeOf<
+    UsernameTaken | CustomIdTaken | WeakPassword | HasherBusy | StoreUnavailable
+  >()
+  expectTypeOf<Errors<typeof hashNewPassword>>().toEqualTypeOf<WeakPassword | HasherBusy | StoreUnavailable>()
+  expectTypeOf<Errors<typeof setPassword>>().toEqualTypeOf<
+    UserNotFound | WeakPassword | HasherBusy | StoreUnavailable
+  >()
+})
+
+it("names every service that a flow needs, and no other", () => {
+  expectTypeOf<Needs<typeof autoAuth>>().toEqualTypeOf<ApiKeyRepository | TokenCodec | TokenStore | EventBus>()
+  expectTypeOf<Needs<typeof passwordAuth>>().toEqualTypeOf<
+    UserRepository | PasswordHasher | TokenCodec | TokenStore | EventBus
+  >()
+  expectTypeOf<Needs<typeof refreshSession>>().toEqualTypeOf<TokenCodec | TokenStore | EventBus>()
+  expectTypeOf<Needs<typeof detectTokenReuse>>().toEqualTypeOf<TokenStore | EventBus>()
+  expectTypeOf<Needs<typeof authenticate>>().toEqualTypeOf<TokenCodec | TokenStore>()
+  expectTypeOf<Needs<typeof logout>>().toEqualTypeOf<TokenStore | EventBus>()
+  expectTypeOf<Needs<typeof endSession>>().toEqualTypeOf<TokenStore | EventBus>()
+  expectTypeOf<Needs<typeof authenticateApiKey>>().toEqualTypeOf<ApiKeyRepository | TokenCodec>()
+  expectTypeOf<Needs<typeof authenticateAdmin>>().toEqualTypeOf<AdminKey | TokenCodec>()
+  expectTypeOf<Needs<typeof createTenant>>().toEqualTypeOf<TenantRepository | TokenCodec>()
+  expectTypeOf<Needs<typeof createUser>>().toEqualTypeOf<
+    UserRepository | TenantRepository | CommonPasswords | PasswordHasher
+  >()
+  expectTypeOf<Needs<typeof hashNewPassword>>().toEqualTypeOf<TenantRepository | CommonPasswords | PasswordHasher>()
+  expectTypeOf<Needs<typeof setPassword>>().toEqualTypeOf<
+    UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus
+  >()
+})
