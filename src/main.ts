@@ -7,7 +7,7 @@ import { firstStart } from "./server/FirstStart.ts"
 import * as Server from "./server/Server.ts"
 
 const started = (config: RoomkeyConfig) =>
-  Layer.effectDiscard(Effect.gen(function*() {
+  Layer.effectDiscard(Effect.gen(function* () {
     yield* firstStart(config)
     yield* HttpServer.addressFormattedWith((address) => Effect.logInfo(`Listening on ${address}`))
   }))

@@ -24,5 +24,4 @@ export class Api extends HttpApi.make("roomkey")
     version: "0.1.0",
     description: "Sign-in for the users of voice-room apps. Errors are RFC 9457 problems; switch on `code`.",
     transform: documentCredentials
-  }))
-{}
+  })) {}

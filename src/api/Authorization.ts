@@ -2,7 +2,15 @@
 import { Context, type Redacted } from "effect"
 import { HttpApiMiddleware } from "effect/http-api"
 import type { SessionPrincipal, TenantPrincipal } from "../domain/Principal.ts"
-import { InvalidApiKey, InvalidRequest, InvalidToken, TenantSuspended, TokenExpired, Unavailable, UserBanned } from "./Problems.ts"
+import {
+  InvalidApiKey,
+  InvalidRequest,
+  InvalidToken,
+  TenantSuspended,
+  TokenExpired,
+  Unavailable,
+  UserBanned
+} from "./Problems.ts"
 
 export class CurrentSession extends Context.Service<CurrentSession, SessionPrincipal>()(
   "roomkey/api/CurrentSession"

@@ -20,5 +20,4 @@ export class Channels extends HttpApiGroup.make("channels")
     }).annotateMerge(OpenApi.annotations({ summary: "Make a channel" }))
   )
   .middleware(SessionToken)
-  .annotateMerge(OpenApi.annotations({ title: "Channels" }))
-{}
+  .annotateMerge(OpenApi.annotations({ title: "Channels" })) {}

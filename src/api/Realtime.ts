@@ -1,6 +1,16 @@
 // The signalling socket's handshake. The frames that follow are in Frames.ts.
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { AppMismatch, InvalidRequest, InvalidToken, OriginRefused, RateLimited, TenantSuspended, TokenExpired, Unavailable, UserBanned } from "./Problems.ts"
+import {
+  AppMismatch,
+  InvalidRequest,
+  InvalidToken,
+  OriginRefused,
+  RateLimited,
+  TenantSuspended,
+  TokenExpired,
+  Unavailable,
+  UserBanned
+} from "./Problems.ts"
 
 export class Realtime extends HttpApiGroup.make("realtime", { topLevel: true })
   .add(
@@ -23,5 +33,4 @@ export class Realtime extends HttpApiGroup.make("realtime", { topLevel: true })
         "subprotocol pair `roomkey.v1, roomkey.bearer.<token>`; `app_id`, when given, must be the token's tenant."
     }))
   )
-  .annotateMerge(OpenApi.annotations({ title: "Realtime" }))
-{}
+  .annotateMerge(OpenApi.annotations({ title: "Realtime" })) {}

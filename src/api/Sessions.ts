@@ -75,5 +75,4 @@ export class Sessions extends HttpApiGroup.make("sessions")
       error: Unavailable
     }).middleware(SessionToken).annotateMerge(OpenApi.annotations({ summary: "End this session" }))
   )
-  .annotateMerge(OpenApi.annotations({ title: "Sessions" }))
-{}
+  .annotateMerge(OpenApi.annotations({ title: "Sessions" })) {}

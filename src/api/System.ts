@@ -17,5 +17,4 @@ export class System extends HttpApiGroup.make("system", { topLevel: true })
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" }))
     }).annotateMerge(OpenApi.annotations({ summary: "Prometheus metrics" }))
   )
-  .annotateMerge(OpenApi.annotations({ title: "System" }))
-{}
+  .annotateMerge(OpenApi.annotations({ title: "System" })) {}

@@ -32,5 +32,4 @@ export class Tenants extends HttpApiGroup.make("tenants")
       .annotateMerge(OpenApi.annotations({ summary: "All tenants" }))
   )
   .middleware(AdminKey)
-  .annotateMerge(OpenApi.annotations({ title: "Administration" }))
-{}
+  .annotateMerge(OpenApi.annotations({ title: "Administration" })) {}

@@ -24,7 +24,9 @@ export class Users extends HttpApiGroup.make("users")
     HttpApiEndpoint.get("list", "/api/tenant/users", {
       query: {
         cursor: Schema.optional(Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))),
-        limit: Schema.optional(Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 }))),
+        limit: Schema.optional(
+          Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 }))
+        ),
         search: Schema.optional(Schema.String.check(Schema.isMaxLength(128)))
       },
       success: UserPage,
@@ -49,5 +51,4 @@ export class Users extends HttpApiGroup.make("users")
     }))
   )
   .middleware(ApiKey)
-  .annotateMerge(OpenApi.annotations({ title: "Users" }))
-{}
+  .annotateMerge(OpenApi.annotations({ title: "Users" })) {}

@@ -1,6 +1,6 @@
 // argon2id on native threads. At most `concurrency` hashes run and `queue` wait; one more is refused at once, so that a
 // flood of logins costs its own callers and nobody else's memory or time.
-import { hash, parseOptions, type ParsedHashOptions, verify } from "@node-rs/argon2"
+import { hash, type ParsedHashOptions, parseOptions, verify } from "@node-rs/argon2"
 import { Context, Deferred, Effect, Layer, Metric, Option, Redacted } from "effect"
 import { availableParallelism } from "node:os"
 import type { Password } from "../domain/Password.ts"
@@ -80,7 +80,7 @@ const makeTurns = (concurrency: number, queue: number) => {
 
 export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
   PasswordHasher,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const options = yield* Argon2Options
     const inTurn = makeTurns(options.concurrency, options.queue)
     const parameters = {

@@ -68,8 +68,10 @@ export const layer: Layer.Layer<TokenCodec> = Layer.sync(TokenCodec, () => {
   const random = makeRandom()
   const mintId = Effect.map(Clock.currentTimeMillis, (millis) => uuidv7(millis, random(idBytes)))
   return TokenCodec.of({
-    mintSession: Effect.map(mintId, (id) =>
-      pair(SessionId.make(dashed(id)), id, random(secretBytes), random(secretBytes))),
+    mintSession: Effect.map(
+      mintId,
+      (id) => pair(SessionId.make(dashed(id)), id, random(secretBytes), random(secretBytes))
+    ),
     parseToken: (presented) => {
       const halves = split(Redacted.value(presented))
       if (halves === undefined) return Option.none()

@@ -10,7 +10,15 @@ import {
   PresentedKey,
   SessionToken
 } from "../api/Authorization.ts"
-import { InvalidApiKey, InvalidRequest, InvalidToken, TenantSuspended, TokenExpired, Unavailable, UserBanned } from "../api/Problems.ts"
+import {
+  InvalidApiKey,
+  InvalidRequest,
+  InvalidToken,
+  TenantSuspended,
+  TokenExpired,
+  Unavailable,
+  UserBanned
+} from "../api/Problems.ts"
 import { authenticate } from "../flows/sessions/Authenticate.ts"
 import { authenticateAdmin } from "../flows/tenants/AuthenticateAdmin.ts"
 import { authenticateApiKey } from "../flows/tenants/AuthenticateApiKey.ts"
@@ -20,15 +28,14 @@ import { TokenCodec } from "../services/TokenCodec.ts"
 import { TokenStore } from "../services/TokenStore.ts"
 import { secretKey, sessionToken } from "./Credentials.ts"
 
-const conflict = () =>
-  new InvalidRequest({ detail: "The request carries different credentials: send one" })
+const conflict = () => new InvalidRequest({ detail: "The request carries different credentials: send one" })
 
 export const sessionTokenLayer = Layer.effect(
   SessionToken,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const context = yield* Effect.context<TokenCodec | TokenStore>()
     return (handler) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
         const query = yield* HttpServerRequest.ParsedSearchParams
         const presented = sessionToken(request, query)
@@ -49,7 +56,7 @@ export const sessionTokenLayer = Layer.effect(
   })
 )
 
-const presentedKey = Effect.gen(function*() {
+const presentedKey = Effect.gen(function* () {
   const presented = secretKey(yield* HttpServerRequest.HttpServerRequest)
   if (presented._tag === "Conflict") return yield* conflict()
   if (presented._tag === "Missing") return yield* new InvalidApiKey({ detail: "A key is needed" })
@@ -63,7 +70,7 @@ export const apiKeyPresentedLayer = Layer.succeed(
 
 export const apiKeyLayer = Layer.effect(
   ApiKey,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const context = yield* Effect.context<ApiKeyRepository | TokenCodec>()
     const authorize = (key: Redacted.Redacted) =>
       authenticateApiKey(key).pipe(
@@ -84,7 +91,7 @@ export const apiKeyLayer = Layer.effect(
 
 export const adminKeyLayer = Layer.effect(
   AdminKey,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const context = yield* Effect.context<AdminKeyService | TokenCodec>()
     return (handler) =>
       presentedKey.pipe(

@@ -1,7 +1,14 @@
 // What every answer has in common, whatever made it: a request id, a problem body for each error, the headers that
 // RFC 6750 and RFC 9110 ask for, and one count. Nothing of a defect shows but that there was one.
 import { Cause, Clock, Effect, Metric, Random } from "effect"
-import { FindMyWay, HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse, ProblemDetails } from "effect/http"
+import {
+  FindMyWay,
+  HttpRouter,
+  HttpServerError,
+  HttpServerRequest,
+  HttpServerResponse,
+  ProblemDetails
+} from "effect/http"
 import { Api } from "../api/Api.ts"
 import * as Problems from "../api/Problems.ts"
 import { requests, requestSeconds } from "../Metrics.ts"
@@ -100,7 +107,7 @@ const finish = (
   }
   if (response.status === 401) {
     const presented = request.headers.authorization !== undefined || hasQueryToken(request.url)
-    headers["www-authenticate"] = presented ? "Bearer error=\"invalid_token\"" : "Bearer"
+    headers["www-authenticate"] = presented ? 'Bearer error="invalid_token"' : "Bearer"
   }
   if ((response.status === 429 || response.status === 503) && response.headers["retry-after"] === undefined) {
     headers["retry-after"] = "1"
@@ -125,7 +132,7 @@ const counted = (method: string, status: number) => {
 const validRequestId = /^[A-Za-z0-9._-]{1,64}$/
 
 export const layer = HttpRouter.middleware(
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const instance = (yield* Random.nextIntBetween(0, 36 ** 6)).toString(36)
     let count = 0
     const requestIdOf = (request: HttpServerRequest.HttpServerRequest): string => {
@@ -133,14 +140,12 @@ export const layer = HttpRouter.middleware(
       return given !== undefined && validRequestId.test(given) ? given : `${instance}-${(count++).toString(36)}`
     }
     return (app) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
         const requestId = requestIdOf(request)
         const started = yield* Clock.currentTimeMillis
         const answer = yield* app.pipe(
-          Effect.catchCause((cause) =>
-            Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : fromCause(request, cause)
-          ),
+          Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), (cause) => fromCause(request, cause)),
           Effect.annotateLogs("requestId", requestId)
         )
         const response = finish(request, answer, requestId)

@@ -11,7 +11,7 @@ const StandingRow = Schema.Struct({ good: Schema.Boolean, suspended: Schema.Bool
 
 export const layer: Layer.Layer<ApiKeyRepository, never, PgClient> = Layer.effect(
   ApiKeyRepository,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* PgClient
     const keyRows = rows(KeyRow)
     const standingRows = rows(StandingRow)

@@ -9,7 +9,7 @@ const ChannelRow = Schema.Struct({ id: ChannelId, name: Schema.String })
 
 export const layer: Layer.Layer<ChannelRepository, never, PgClient> = Layer.effect(
   ChannelRepository,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* PgClient
     const channelRows = rows(ChannelRow)
 
@@ -21,7 +21,7 @@ export const layer: Layer.Layer<ChannelRepository, never, PgClient> = Layer.effe
             Effect.flatMap(channelRows)
           )
         ),
-      create: Effect.fnUntraced(function*(tenantId, name, createdBy) {
+      create: Effect.fnUntraced(function* (tenantId, name, createdBy) {
         const [row] = yield* attempt(
           "createChannel",
           sql`insert into channels (tenant_id, name, created_by) values (${tenantId}, ${name}, ${createdBy})

@@ -25,14 +25,14 @@ export const parsePayload = (payload: string): Option.Option<Event> => {
 
 export const layer: Layer.Layer<EventBus, never, PgClient> = Layer.effect(
   EventBus,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* PgClient
     const events = yield* PubSub.unbounded<Event>()
 
-    const hear = Effect.scoped(Effect.gen(function*() {
+    const hear = Effect.scoped(Effect.gen(function* () {
       const notifications = yield* sql.listen(channel)
       yield* PubSub.publish(events, Event.Gap())
-      yield* Queue.take(notifications).pipe(
+      return yield* Queue.take(notifications).pipe(
         Effect.flatMap(({ payload }) =>
           Option.match(parsePayload(payload), {
             onNone: () => Effect.void,

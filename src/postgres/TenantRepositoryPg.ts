@@ -14,7 +14,7 @@ const TenantRow = Schema.Struct({
   name: Schema.String,
   app_id: AppId,
   suspended: Schema.Boolean,
-  created_at: Schema.Number
+  created_at: Schema.Finite
 })
 
 const toTenant = (row: typeof TenantRow.Type): Tenant => ({
@@ -35,13 +35,13 @@ select ${tenantColumns} from created`
 
 export const layer: Layer.Layer<TenantRepository, never, PgClient> = Layer.effect(
   TenantRepository,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* PgClient
     const tenantRows = rows(TenantRow)
     const lengthRows = rows(Schema.Struct({ password_min_length: Schema.NullOr(Schema.Int) }))
 
     return TenantRepository.of({
-      create: Effect.fnUntraced(function*(name, appId, key) {
+      create: Effect.fnUntraced(function* (name, appId, key) {
         const [row] = yield* attempt(
           "createTenant",
           sql.unsafe(createStatement, [name, appId, key.id, key.digest]).pipe(Effect.flatMap(tenantRows))

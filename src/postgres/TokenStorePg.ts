@@ -141,15 +141,15 @@ const SessionRow = Schema.Struct({
   metadata: Schema.NullOr(Metadata),
   banned: Schema.Boolean,
   end_reason: Schema.NullOr(EndReason),
-  session_left: Schema.Number,
+  session_left: Schema.Finite,
   access_digest: Schema.Uint8Array,
-  access_left: Schema.Number,
+  access_left: Schema.Finite,
   previous_access_digest: Schema.NullOr(Schema.Uint8Array),
-  previous_access_left: Schema.Number,
+  previous_access_left: Schema.Finite,
   refresh_digest: Schema.Uint8Array,
-  refresh_left: Schema.Number,
+  refresh_left: Schema.Finite,
   previous_refresh_digest: Schema.NullOr(Schema.Uint8Array),
-  since_rotation: Schema.Number,
+  since_rotation: Schema.Finite,
   salt: Schema.NullOr(Schema.Uint8Array),
   used: Schema.Boolean
 })
@@ -226,7 +226,7 @@ from users u, tenants t
 where s.id = $1::uuid and s.previous_refresh_digest = $2::bytea and s.salt = $8::bytea and not s.used and ${isLive}
 returning extract(epoch from s.access_expires_at - now())::float8 as expires_in`
 
-const ExpiresInRow = Schema.Struct({ expires_in: Schema.Number })
+const ExpiresInRow = Schema.Struct({ expires_in: Schema.Finite })
 
 /** The other instances hear of it when, and only if, the end commits. */
 const endStatement = `
@@ -258,7 +258,7 @@ const maxAttempts = 5
 
 export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
   TokenStore,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* PgClient
     const policy = yield* SessionPolicy
     const accessTtl = Duration.toSeconds(policy.accessTtl)
@@ -288,7 +288,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       profile.metadata === undefined ? null : JSON.stringify(profile.metadata)
     ]
 
-    const createUser = Effect.fnUntraced(function*(tenantId: TenantId, profile: Profile) {
+    const createUser = Effect.fnUntraced(function* (tenantId: TenantId, profile: Profile) {
       yield* sql.unsafe(lockNameStatement, [tenantId, profile.username])
       const [created] = yield* sql.unsafe(createUserStatement, [
         tenantId,
@@ -299,7 +299,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
     })
 
     const openForProfile: TokenStore["Service"]["openForProfile"] = Effect.fnUntraced(
-      function*(tenantId, apiKeyId, profile, tokens) {
+      function* (tenantId, apiKeyId, profile, tokens) {
         const open = sql.unsafe(openForProfileStatement, [
           ...openParameters(tokens),
           apiKeyId,
@@ -343,7 +343,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
 
     return TokenStore.of({
       openForProfile,
-      openForPassword: Effect.fnUntraced(function*(tenantId, userId, passwordHash, tokens) {
+      openForPassword: Effect.fnUntraced(function* (tenantId, userId, passwordHash, tokens) {
         const [row] = yield* attempt(
           "openForPassword",
           sql.unsafe(openForPasswordStatement, [...openParameters(tokens), tenantId, userId, passwordHash]).pipe(

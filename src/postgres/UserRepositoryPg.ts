@@ -41,7 +41,7 @@ const UserRow = Schema.Struct({
   metadata: Schema.NullOr(Metadata),
   banned: Schema.Boolean,
   has_password: Schema.Boolean,
-  created_at: Schema.Number
+  created_at: Schema.Finite
 })
 
 const toUser = (row: typeof UserRow.Type): UserRecord => ({
@@ -112,7 +112,7 @@ const taken = (error: SqlError): UsernameTaken | CustomIdTaken | undefined => {
 
 export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
   UserRepository,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = yield* PgClient
     const loginRows = rows(LoginRow)
     const userRows = rows(UserRow)
@@ -127,7 +127,7 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
         attempt("findUser", sql.unsafe(findStatement, [tenantId, userId]).pipe(Effect.flatMap(userRows))).pipe(
           Effect.map((found) => Option.map(Option.fromUndefinedOr(found[0]), toUser))
         ),
-      create: Effect.fnUntraced(function*(tenantId, profile, passwordHash) {
+      create: Effect.fnUntraced(function* (tenantId, profile, passwordHash) {
         const [row] = yield* attempt(
           "createUser",
           sql.unsafe(createStatement, [
@@ -152,7 +152,7 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
           const items = found.slice(0, limit).map(toUser)
           return { items, next: found.length > limit ? items[items.length - 1]?.id ?? null : null }
         })),
-      setPassword: Effect.fnUntraced(function*(tenantId, userId, passwordHash) {
+      setPassword: Effect.fnUntraced(function* (tenantId, userId, passwordHash) {
         const [row] = yield* attempt(
           "setPassword",
           sql.withTransaction(

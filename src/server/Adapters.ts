@@ -29,8 +29,7 @@ export const database = (config: RoomkeyConfig) =>
   })
 
 /** One connection cannot both listen and answer, and the embedded database has but one instance to tell. */
-const events = (config: RoomkeyConfig) =>
-  Option.isNone(config.databaseUrl) ? EventBus.layerMemory : EventBusPg.layer
+const events = (config: RoomkeyConfig) => Option.isNone(config.databaseUrl) ? EventBus.layerMemory : EventBusPg.layer
 
 /** Every port, over a `PgClient` that is still to be provided. */
 export const layer = (config: RoomkeyConfig) =>

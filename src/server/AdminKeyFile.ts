@@ -12,7 +12,7 @@ const generate = Effect.sync(() => `vc_admin_${randomBytes(32).toString("hex")}`
 export const layer = (config: RoomkeyConfig) =>
   Layer.effect(
     AdminKey,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       if (Option.isSome(config.adminKey)) return config.adminKey.value
       if (!isEmbedded(config)) {
         yield* Effect.logWarning("ROOMKEY_ADMIN_KEY is not set: administration over HTTP is closed")

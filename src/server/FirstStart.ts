@@ -8,7 +8,7 @@ import { TenantRepository } from "../services/TenantRepository.ts"
 import { pathOf } from "./AdminKeyFile.ts"
 
 /** Answers whether this was the first start. The API key is printed once: only its hash is kept. */
-export const firstStart = Effect.fn("firstStart")(function*(config: RoomkeyConfig) {
+export const firstStart = Effect.fn("firstStart")(function* (config: RoomkeyConfig) {
   const tenants = yield* TenantRepository
   if (!isEmbedded(config) || (yield* tenants.list).length > 0) return false
   const tenant = yield* createTenant(TenantName.make("Demo"))
@@ -23,7 +23,9 @@ Roomkey runs on the embedded database in ${config.dataDir}. This is its first st
 
 Sign a user in:
 
-  curl -s http://localhost:${port}/api/auth/auto -H 'Authorization: Bearer ${Redacted.value(tenant.apiKey)}' -H 'Content-Type: application/json' -d '{"username":"ada"}'
+  curl -s http://localhost:${port}/api/auth/auto -H 'Authorization: Bearer ${
+    Redacted.value(tenant.apiKey)
+  }' -H 'Content-Type: application/json' -d '{"username":"ada"}'
 
 Then use the "token" of the answer:
 

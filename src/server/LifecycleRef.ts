@@ -4,7 +4,7 @@ import { Lifecycle } from "../services/Lifecycle.ts"
 
 export const layer: Layer.Layer<Lifecycle> = Layer.effect(
   Lifecycle,
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const draining = yield* Ref.make(false)
     return Lifecycle.of({ draining: Ref.get(draining), drain: Ref.set(draining, true) })
   })

@@ -12,7 +12,7 @@ export class EventBus extends Context.Service<EventBus, {
   /** One instance by itself. */
   static readonly layerMemory = Layer.effect(
     EventBus,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const events = yield* PubSub.unbounded<Event>()
       return EventBus.of({
         publish: (event) => Effect.asVoid(PubSub.publish(events, event)),

@@ -5,12 +5,12 @@ import { call } from "../support/Server.ts"
 import * as Server from "../support/Server.ts"
 import * as World from "../support/World.ts"
 
-const apiKey = Effect.gen(function*() {
+const apiKey = Effect.gen(function* () {
   const { body } = yield* call("POST", "/api/admin/tenants", { bearer: World.adminKey, json: { name: "Voice" } })
   return body.api_key as string
 })
 
-const deep = (levels: number) => "{\"a\":".repeat(levels) + "1" + "}".repeat(levels)
+const deep = (levels: number) => '{"a":'.repeat(levels) + "1" + "}".repeat(levels)
 
 const paths = (answer: Server.Answer) => answer.body.errors.map(({ path }: { path: string }) => path).sort()
 
@@ -51,7 +51,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("bad
   ]
   for (const [name, json, wrong] of profiles) {
     it.effect(`auto-auth refuses ${name}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const answer = yield* call("POST", "/api/auth/auto", { bearer: yield* apiKey, json })
         assert.strictEqual(answer.status, 400, answer.text)
         assert.strictEqual(answer.body.code, "invalid_request")
@@ -61,33 +61,33 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("bad
 
   const bodies: ReadonlyArray<readonly [name: string, body: string, status: number, code: string]> = [
     ["no body", "", 400, "invalid_request"],
-    ["half of a JSON object", "{\"username\":", 400, "invalid_request"],
+    ["half of a JSON object", '{"username":', 400, "invalid_request"],
     ["a JSON array", "[]", 400, "invalid_request"],
     ["JSON null", "null", 400, "invalid_request"],
     ["metadata 10,000 levels deep", `{"username":"a","metadata":${deep(10_000)}}`, 400, "invalid_request"],
     ["metadata 100 levels deep", `{"username":"a","metadata":${deep(100)}}`, 400, "invalid_request"],
-    ["a number out of range", "{\"username\":\"a\",\"metadata\":{\"n\":1e999}}", 400, "invalid_request"],
+    ["a number out of range", '{"username":"a","metadata":{"n":1e999}}', 400, "invalid_request"],
     ["a body over 64 KiB", `{"username":"a","metadata":{"a":"${"x".repeat(65 * 1024)}"}}`, 413, "payload_too_large"]
   ]
   for (const [name, body, status, code] of bodies) {
     it.effect(`auto-auth refuses ${name}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const answer = yield* call("POST", "/api/auth/auto", { bearer: yield* apiKey, body })
         assert.deepEqual([answer.status, answer.body?.code], [status, code], answer.text)
       }))
   }
 
   it.effect("takes metadata of 16 KiB to the byte, and any string in it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const key = yield* apiKey
-      const metadata = { a: "x".repeat(16 * 1024 - "{\"a\":\"\"}".length) }
+      const metadata = { a: "x".repeat(16 * 1024 - '{"a":""}'.length) }
       const answer = yield* call("POST", "/api/auth/auto", { bearer: key, json: { username: "a", metadata } })
       assert.strictEqual(answer.status, 200, answer.text)
       assert.deepEqual(answer.body.user.metadata, metadata)
     }))
 
   it.effect("takes a username of 128 characters counted as people count, after NFC", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const key = yield* apiKey
       const decomposed = "e\u0301".repeat(128)
       const answer = yield* call("POST", "/api/auth/auto", { bearer: key, json: { username: decomposed } })
@@ -98,32 +98,32 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("bad
     }))
 
   it.effect("refuses any content type but JSON", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const key = yield* apiKey
       for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]) {
         const answer = yield* call("POST", "/api/auth/auto", {
           bearer: key,
           headers: { "content-type": type },
-          body: "{\"username\":\"a\"}"
+          body: '{"username":"a"}'
         })
         assert.deepEqual([answer.status, answer.body?.code], [415, "unsupported_media_type"], type)
       }
       const charset = yield* call("POST", "/api/auth/auto", {
         bearer: key,
         headers: { "content-type": "application/json; charset=utf-8" },
-        body: "{\"username\":\"a\"}"
+        body: '{"username":"a"}'
       })
       assert.strictEqual(charset.status, 200)
     }))
 
   it.effect("asks for the credential before it looks at the body", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const answer = yield* call("POST", "/api/auth/auto", { body: "not json" })
       assert.deepEqual([answer.status, answer.body.code], [401, "invalid_api_key"])
     }))
 
   it.effect("ignores fields that would name somebody else", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const key = yield* apiKey
       const first = yield* call("POST", "/api/auth/auto", { bearer: key, json: { username: "ada" } })
       const other = yield* call("POST", "/api/auth/auto", {
@@ -135,7 +135,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("bad
     }))
 
   it.effect("refuses odd ids, cursors and limits", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const bearer = yield* apiKey
       const json = { password: "correct horse battery" }
       for (const id of ["x", "-1", "1.5", "1e3", "9".repeat(30), "%00"]) {
@@ -149,7 +149,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("bad
     }))
 
   it.effect("refuses passwords that no account can have, without echoing them", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (const password of ["", "x".repeat(257), "a\u0000bcdefgh", "a\ud800bcdefgh", 5, null]) {
         const answer = yield* call("POST", "/api/auth/token", {
           json: { app_id: `vc_app_${"0".repeat(32)}`, username: "ada", password }

@@ -12,7 +12,7 @@ const databaseOn = (server: string, name: string): Redacted.Redacted => {
 }
 
 /** Makes a database on `server`, gone again when the scope closes. */
-export const makeDatabase = Effect.fn("makeDatabase")(function*(server: string) {
+export const makeDatabase = Effect.fn("makeDatabase")(function* (server: string) {
   const name = `roomkey_test_${randomBytes(6).toString("hex")}`
   const admin = yield* PgClient.make({ url: Redacted.make(server), maxConnections: 1 })
   yield* Effect.acquireRelease(
@@ -24,7 +24,7 @@ export const makeDatabase = Effect.fn("makeDatabase")(function*(server: string) 
 
 export const testServer = Config.option(Config.String("TEST_DATABASE_URL"))
 
-export const layer = Layer.unwrap(Effect.gen(function*() {
+export const layer = Layer.unwrap(Effect.gen(function* () {
   const server = yield* testServer
   if (Option.isNone(server)) return Pglite.layer({ dataDir: undefined })
   const url = yield* makeDatabase(server.value)

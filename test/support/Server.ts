@@ -32,7 +32,7 @@ export interface Call {
 }
 
 /** One call, over the wire; any answer is an answer. */
-export const call = Effect.fn("call")(function*(method: string, path: string, options: Call = {}) {
+export const call = Effect.fn("call")(function* (method: string, path: string, options: Call = {}) {
   const url = (yield* baseUrl) + path
   const headers = new Headers(options.headers)
   if (options.bearer !== undefined) {
@@ -45,7 +45,12 @@ export const call = Effect.fn("call")(function*(method: string, path: string, op
     const response = await fetch(url, { method, headers, signal, ...(body === undefined ? {} : { body }) })
     const text = await response.text()
     const isJson = /json/.test(response.headers.get("content-type") ?? "")
-    return { status: response.status, headers: response.headers, text, body: isJson && text !== "" ? JSON.parse(text) : undefined }
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: isJson && text !== "" ? JSON.parse(text) : undefined
+    }
   })
 })
 

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import type { SessionId } from "../../src/domain/Ids.ts"
 
 /** As if everything that happened to the session had happened `seconds` earlier. */
-export const age = Effect.fn("age")(function*(sessionId: SessionId, seconds: number) {
+export const age = Effect.fn("age")(function* (sessionId: SessionId, seconds: number) {
   const sql = yield* PgClient
   yield* sql`update sessions set
     created_at = created_at - make_interval(secs => ${seconds}),

@@ -13,7 +13,7 @@ export const adminKey = `vc_admin_${"0".repeat(64)}`
 
 /** Configuration for tests; a real PostgreSQL is used like one, events over LISTEN/NOTIFY included. */
 export const config = (overrides: Record<string, string> = {}) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const server = yield* Database.testServer
     return yield* RoomkeyConfig.parse(ConfigProvider.fromUnknown({
       PORT: "0",

@@ -8,7 +8,7 @@ import { UserBanned } from "../../domain/User.ts"
 import { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
 
-export const authenticate = Effect.fn("authenticate")(function*(token: Redacted.Redacted): Effect.fn.Return<
+export const authenticate = Effect.fn("authenticate")(function* (token: Redacted.Redacted): Effect.fn.Return<
   SessionPrincipal,
   InvalidToken | TokenExpired | UserBanned | TenantSuspended | StoreUnavailable,
   TokenCodec | TokenStore

@@ -11,7 +11,7 @@ import { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
 import { issueTokens } from "./IssueTokens.ts"
 
-export const autoAuth = Effect.fn("autoAuth")(function*(apiKey: Redacted.Redacted, profile: Profile): Effect.fn.Return<
+export const autoAuth = Effect.fn("autoAuth")(function* (apiKey: Redacted.Redacted, profile: Profile): Effect.fn.Return<
   SignedIn,
   InvalidApiKey | TenantSuspended | UserBanned | CustomIdTaken | CustomIdImmutable | StoreUnavailable,
   ApiKeyRepository | TokenCodec | TokenStore | EventBus

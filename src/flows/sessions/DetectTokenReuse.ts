@@ -8,7 +8,7 @@ import type { EventBus } from "../../services/EventBus.ts"
 import type { TokenStore } from "../../services/TokenStore.ts"
 import { endSession } from "./EndSession.ts"
 
-export const detectTokenReuse = Effect.fn("detectTokenReuse")(function*(
+export const detectTokenReuse = Effect.fn("detectTokenReuse")(function* (
   record: SessionRecord
 ): Effect.fn.Return<never, RefreshTokenReused | StoreUnavailable, TokenStore | EventBus> {
   yield* endSession(record.id, "reuse")

@@ -8,7 +8,7 @@ import { sessionsEnded } from "../../Metrics.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
 
-export const endSession = Effect.fn("endSession")(function*(
+export const endSession = Effect.fn("endSession")(function* (
   sessionId: SessionId,
   reason: EndReason
 ): Effect.fn.Return<void, StoreUnavailable, TokenStore | EventBus> {

@@ -7,7 +7,7 @@ import { EventBus } from "../../services/EventBus.ts"
 import { TokenCodec } from "../../services/TokenCodec.ts"
 import type { Opened } from "../../services/TokenStore.ts"
 
-export const issueTokens = Effect.fnUntraced(function*<E, R>(
+export const issueTokens = Effect.fnUntraced(function* <E, R>(
   method: "auto" | "password",
   open: (tokens: MintedTokens) => Effect.Effect<Opened, E, R>
 ): Effect.fn.Return<SignedIn, E, R | TokenCodec | EventBus> {

@@ -14,7 +14,7 @@ import { TokenStore } from "../../services/TokenStore.ts"
 import { UserRepository } from "../../services/UserRepository.ts"
 import { issueTokens } from "./IssueTokens.ts"
 
-export const passwordAuth = Effect.fn("passwordAuth")(function*(login: {
+export const passwordAuth = Effect.fn("passwordAuth")(function* (login: {
   readonly appId: string
   readonly username: string
   readonly password: Password
@@ -43,9 +43,11 @@ export const passwordAuth = Effect.fn("passwordAuth")(function*(login: {
   if (hasher.needsRehash(passwordHash)) {
     yield* hasher.hash(login.password).pipe(
       Effect.flatMap((hash) => users.upgradePasswordHash(userId, passwordHash, hash)),
-      Effect.catch((error) => Effect.logWarning("Password hash not upgraded").pipe(
-        Effect.annotateLogs({ userId, error: error._tag })
-      ))
+      Effect.catch((error) =>
+        Effect.logWarning("Password hash not upgraded").pipe(
+          Effect.annotateLogs({ userId, error: error._tag })
+        )
+      )
     )
   }
   return signedIn

@@ -15,7 +15,7 @@ import { detectTokenReuse } from "./DetectTokenReuse.ts"
 /** A verdict is acted on only if the row still is as it was read; another call may win the race this many times. */
 const maxAttempts = 5
 
-export const refreshSession = Effect.fn("refreshSession")(function*(refreshToken: Redacted.Redacted): Effect.fn.Return<
+export const refreshSession = Effect.fn("refreshSession")(function* (refreshToken: Redacted.Redacted): Effect.fn.Return<
   TokenPair,
   InvalidRefreshToken | RefreshTokenReused | UserBanned | TenantSuspended | StoreUnavailable,
   TokenCodec | TokenStore | EventBus

@@ -4,7 +4,7 @@ import { AdminKey } from "../../services/AdminKey.ts"
 import { TokenCodec } from "../../services/TokenCodec.ts"
 
 /** Succeeds for the operator's key only. */
-export const authenticateAdmin = Effect.fn("authenticateAdmin")(function*(
+export const authenticateAdmin = Effect.fn("authenticateAdmin")(function* (
   presented: Redacted.Redacted
 ): Effect.fn.Return<void, InvalidAdminKey, AdminKey | TokenCodec> {
   const codec = yield* TokenCodec

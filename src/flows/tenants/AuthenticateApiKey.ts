@@ -7,7 +7,7 @@ import { ApiKeyRepository } from "../../services/ApiKeyRepository.ts"
 import { TokenCodec } from "../../services/TokenCodec.ts"
 
 /** An API key becomes the tenant that it speaks for. */
-export const authenticateApiKey = Effect.fn("authenticateApiKey")(function*(
+export const authenticateApiKey = Effect.fn("authenticateApiKey")(function* (
   apiKey: Redacted.Redacted
 ): Effect.fn.Return<
   TenantPrincipal,

@@ -9,7 +9,7 @@ export interface CreatedTenant extends Tenant {
   readonly apiKey: Redacted.Redacted
 }
 
-export const createTenant = Effect.fn("createTenant")(function*(
+export const createTenant = Effect.fn("createTenant")(function* (
   name: TenantName
 ): Effect.fn.Return<CreatedTenant, StoreUnavailable, TenantRepository | TokenCodec> {
   const codec = yield* TokenCodec

@@ -10,7 +10,7 @@ import { type UserRecord, UserRepository } from "../../services/UserRepository.t
 import { hashNewPassword } from "./HashNewPassword.ts"
 
 /** A tenant adds a user, with a password or without (such a user signs in through the tenant's backend only). */
-export const createUser = Effect.fn("createUser")(function*(
+export const createUser = Effect.fn("createUser")(function* (
   tenantId: TenantId,
   profile: Profile,
   password: Password | undefined

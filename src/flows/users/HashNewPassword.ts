@@ -8,7 +8,7 @@ import { PasswordHasher } from "../../services/PasswordHasher.ts"
 import { TenantRepository } from "../../services/TenantRepository.ts"
 
 /** The hash of `password`, if the tenant's rules allow it for `username`. */
-export const hashNewPassword = Effect.fn("hashNewPassword")(function*(
+export const hashNewPassword = Effect.fn("hashNewPassword")(function* (
   tenantId: TenantId,
   username: string,
   password: Password

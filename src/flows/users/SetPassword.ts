@@ -12,7 +12,7 @@ import { UserRepository } from "../../services/UserRepository.ts"
 import { hashNewPassword } from "./HashNewPassword.ts"
 
 /** A tenant sets a user's password. Who was signed in with the old one is signed out everywhere. */
-export const setPassword = Effect.fn("setPassword")(function*(
+export const setPassword = Effect.fn("setPassword")(function* (
   tenantId: TenantId,
   userId: UserId,
   password: Password

@@ -8,15 +8,14 @@ import { ChannelRepository } from "../../services/ChannelRepository.ts"
 
 export const channelsLayer = HttpApiBuilder.group(Api, "channels", (handlers) =>
   handlers.handleAll({
-    list: Effect.fnUntraced(function*() {
+    list: Effect.fnUntraced(function* () {
       const { tenantId } = yield* CurrentSession
       const channels = yield* ChannelRepository
       return yield* channels.list(tenantId)
     }, Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) })),
-    create: Effect.fnUntraced(function*({ payload }) {
+    create: Effect.fnUntraced(function* ({ payload }) {
       const { tenantId, user } = yield* CurrentSession
       const channels = yield* ChannelRepository
       return yield* channels.create(tenantId, payload.name, user.id)
     }, Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) }))
-  })
-)
+  }))

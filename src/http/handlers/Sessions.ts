@@ -66,5 +66,4 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
         Effect.flatMap(logout),
         Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) })
       )
-  })
-)
+  }))

@@ -10,7 +10,7 @@ import { Lifecycle } from "../../services/Lifecycle.ts"
 export const systemLayer = HttpApiBuilder.group(Api, "system", (handlers) =>
   handlers.handleAll({
     health: () => Effect.succeed({ status: "ok" as const }),
-    ready: Effect.fnUntraced(function*() {
+    ready: Effect.fnUntraced(function* () {
       const lifecycle = yield* Lifecycle
       const database = yield* Database
       if (yield* lifecycle.draining) return yield* new Problems.Unavailable({ detail: "Shutting down" })
@@ -18,5 +18,4 @@ export const systemLayer = HttpApiBuilder.group(Api, "system", (handlers) =>
       return { status: "ok" as const }
     }, Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({ detail: "The database is away" }) })),
     metrics: () => PrometheusMetrics.format()
-  })
-)
+  }))

@@ -29,5 +29,4 @@ export const tenantsLayer = HttpApiBuilder.group(Api, "tenants", (handlers) =>
         ),
         Effect.catchTags(unavailable)
       )
-  })
-)
+  }))

@@ -29,7 +29,7 @@ const weakPassword = (weak: WeakPassword) => {
 
 export const usersLayer = HttpApiBuilder.group(Api, "users", (handlers) =>
   handlers.handleAll({
-    list: Effect.fnUntraced(function*({ query }) {
+    list: Effect.fnUntraced(function* ({ query }) {
       const { tenantId } = yield* CurrentTenant
       const users = yield* UserRepository
       const page = yield* users.list(tenantId, {
@@ -39,24 +39,29 @@ export const usersLayer = HttpApiBuilder.group(Api, "users", (handlers) =>
       })
       return { users: page.items.map(toTenantUser), next_cursor: page.next === null ? null : String(page.next) }
     }, Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) })),
-    create: Effect.fnUntraced(function*({ payload }) {
-      const { tenantId } = yield* CurrentTenant
-      return toTenantUser(yield* createUser(tenantId, toProfile(payload), payload.password))
-    }, Effect.catchTags({
-      UsernameTaken: () => new Problems.UsernameTaken({}),
-      CustomIdTaken: () => new Problems.CustomIdTaken({}),
-      WeakPassword: weakPassword,
-      HasherBusy: () => new Problems.Unavailable({}),
-      StoreUnavailable: () => new Problems.Unavailable({})
-    })),
-    setPassword: Effect.fnUntraced(function*({ params, payload }) {
-      const { tenantId } = yield* CurrentTenant
-      yield* setPassword(tenantId, params.id, payload.password)
-    }, Effect.catchTags({
-      UserNotFound: () => new Problems.NotFound({ detail: "No such user" }),
-      WeakPassword: weakPassword,
-      HasherBusy: () => new Problems.Unavailable({}),
-      StoreUnavailable: () => new Problems.Unavailable({})
-    }))
-  })
-)
+    create: Effect.fnUntraced(
+      function* ({ payload }) {
+        const { tenantId } = yield* CurrentTenant
+        return toTenantUser(yield* createUser(tenantId, toProfile(payload), payload.password))
+      },
+      Effect.catchTags({
+        UsernameTaken: () => new Problems.UsernameTaken({}),
+        CustomIdTaken: () => new Problems.CustomIdTaken({}),
+        WeakPassword: weakPassword,
+        HasherBusy: () => new Problems.Unavailable({}),
+        StoreUnavailable: () => new Problems.Unavailable({})
+      })
+    ),
+    setPassword: Effect.fnUntraced(
+      function* ({ params, payload }) {
+        const { tenantId } = yield* CurrentTenant
+        yield* setPassword(tenantId, params.id, payload.password)
+      },
+      Effect.catchTags({
+        UserNotFound: () => new Problems.NotFound({ detail: "No such user" }),
+        WeakPassword: weakPassword,
+        HasherBusy: () => new Problems.Unavailable({}),
+        StoreUnavailable: () => new Problems.Unavailable({})
+      })
+    )
+  }))

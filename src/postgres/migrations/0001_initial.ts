@@ -102,7 +102,7 @@ const statements = [
   $$`
 ]
 
-export default Effect.gen(function*() {
+export default Effect.gen(function* () {
   const sql = yield* SqlClient
   for (const statement of statements) yield* sql.unsafe(statement)
 })

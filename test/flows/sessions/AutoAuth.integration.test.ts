@@ -16,7 +16,7 @@ const parallel = { concurrency: "unbounded" } as const
 
 layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
   it.effect("makes a user once and finds it again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       const first = yield* World.signIn(apiKey, "ada")
       const second = yield* World.signIn(apiKey, "ada")
@@ -32,7 +32,7 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("makes one user and a hundred sessions of a hundred equal calls at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       const all = yield* Effect.all(Array.from({ length: 100 }, () => World.signIn(apiKey, "crowd")), parallel)
       assert.strictEqual(new Set(all.map(({ user }) => user.id)).size, 1)
@@ -41,7 +41,7 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("burns no id, however often and however many at once it finds the same user", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       const [one] = yield* Effect.all(Array.from({ length: 20 }, () => World.signIn(apiKey, "one")), parallel)
       const two = yield* World.signIn(apiKey, "two")
@@ -49,10 +49,14 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("writes nothing but the session row for a known user with the same profile", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* PgClient
       const { apiKey } = yield* World.makeTenant()
-      const profile = { customId: customId("c"), pictureUrl: pictureUrl("https://a.example/p"), metadata: metadata({ a: 1 }) }
+      const profile = {
+        customId: customId("c"),
+        pictureUrl: pictureUrl("https://a.example/p"),
+        metadata: metadata({ a: 1 })
+      }
       const { user } = yield* World.signIn(apiKey, "ada", profile)
       const version = sql<{ version: string }>`select xmin::text || ' ' || xmax::text || ' ' || ctid::text as version
         from users where id = ${user.id}`
@@ -62,7 +66,7 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("keeps picture_url and custom_id when they are absent, and clears metadata", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       yield* World.signIn(apiKey, "ada", {
         customId: customId("c"),
@@ -76,9 +80,12 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("updates picture_url and replaces metadata", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
-      yield* World.signIn(apiKey, "ada", { pictureUrl: pictureUrl("https://a.example/1"), metadata: metadata({ a: 1 }) })
+      yield* World.signIn(apiKey, "ada", {
+        pictureUrl: pictureUrl("https://a.example/1"),
+        metadata: metadata({ a: 1 })
+      })
       const { token, user } = yield* World.signIn(apiKey, "ada", {
         pictureUrl: pictureUrl("https://a.example/2"),
         metadata: metadata({ b: 2 })
@@ -89,15 +96,15 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("keeps __proto__ in metadata as plain data", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
-      const { token } = yield* World.signIn(apiKey, "ada", { metadata: metadata(JSON.parse("{\"__proto__\":{\"x\":1}}")) })
+      const { token } = yield* World.signIn(apiKey, "ada", { metadata: metadata(JSON.parse('{"__proto__":{"x":1}}')) })
       const { user } = yield* authenticate(token)
-      assert.strictEqual(JSON.stringify(user.metadata), "{\"__proto__\":{\"x\":1}}")
+      assert.strictEqual(JSON.stringify(user.metadata), '{"__proto__":{"x":1}}')
     }))
 
   it.effect("sets custom_id once: the same value is fine, another is refused and changes nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       yield* World.signIn(apiKey, "ada")
       const { token } = yield* World.signIn(apiKey, "ada", { customId: customId("c"), metadata: metadata({ a: 1 }) })
@@ -111,7 +118,7 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("refuses a custom_id of another user, known or new, and makes no user", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       yield* World.signIn(apiKey, "ada", { customId: customId("c") })
       yield* World.signIn(apiKey, "bob")
@@ -123,21 +130,30 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("gives a custom_id to one of many that ask for it at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       const outcomes = yield* Effect.all(
         Array.from({ length: 10 }, (_, index) =>
           World.signIn(apiKey, `user ${index}`, { customId: customId("wanted") }).pipe(
-            Effect.match({ onSuccess: () => "Success", onFailure: (error) => error._tag })
+            Effect.match({
+              onSuccess: () =>
+                "Success",
+              onFailure: (error) => error._tag
+            })
           )),
         parallel
       )
-      assert.strictEqual(outcomes.filter((outcome) => outcome === "Success").length, 1)
+      assert.strictEqual(
+        outcomes.filter((outcome) =>
+          outcome === "Success"
+        ).length,
+        1
+      )
       assert.strictEqual(outcomes.filter((outcome) => outcome === "CustomIdTaken").length, 9)
     }))
 
   it.effect("keeps at most a hundred live sessions a user: one more ends the oldest", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       const oldest = yield* World.signIn(apiKey, "busy")
       const second = yield* World.signIn(apiKey, "busy")
@@ -149,7 +165,7 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("holds the limit although many sign in at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       const all = yield* Effect.all(Array.from({ length: 160 }, () => World.signIn(apiKey, "flood")), parallel)
       const alive = yield* Effect.all(
@@ -160,11 +176,20 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("refuses a key that is unknown, malformed, revoked or expired, each in the same way", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* PgClient
       const { apiKey } = yield* World.makeTenant()
       const key = Redacted.value(apiKey)
-      for (const bad of ["", "vc_", key.slice(0, -1), key.slice(0, -32) + "0".repeat(32), key.slice(3), "vc_" + "0".repeat(64)]) {
+      for (
+        const bad of [
+          "",
+          "vc_",
+          key.slice(0, -1),
+          key.slice(0, -32) + "0".repeat(32),
+          key.slice(3),
+          "vc_" + "0".repeat(64)
+        ]
+      ) {
         assert.strictEqual(yield* tag(World.signIn(Redacted.make(bad), "ada")), "InvalidApiKey")
       }
       yield* World.signIn(apiKey, "ada")
@@ -176,7 +201,7 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("refuses a suspended tenant and a banned user, new sessions and old", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sql = yield* PgClient
       const { apiKey, id } = yield* World.makeTenant()
       const { token, user } = yield* World.signIn(apiKey, "ada")
@@ -191,7 +216,7 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     }))
 
   it.effect("keeps two tenants' users of one name apart", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const one = yield* World.makeTenant()
       const other = yield* World.makeTenant()
       const here = yield* World.signIn(one.apiKey, "ada", { customId: customId("c") })

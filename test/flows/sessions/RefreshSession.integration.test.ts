@@ -6,7 +6,7 @@ import { refreshSession } from "../../../src/flows/sessions/RefreshSession.ts"
 import { age } from "../../support/Time.ts"
 import * as World from "../../support/World.ts"
 
-const signIn = Effect.gen(function*() {
+const signIn = Effect.gen(function* () {
   const tenant = yield* World.makeTenant()
   return yield* World.signIn(tenant.apiKey, "ada")
 })
@@ -21,7 +21,7 @@ const text = (pair: { readonly token: Redacted.Redacted; readonly refreshToken: 
 
 layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
   it.effect("gives a new pair that works, of the same session", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       const second = yield* refreshSession(first.refreshToken)
       assert.notDeepEqual(text(second), text(first))
@@ -32,7 +32,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("gives the same pair again within the grace window", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       const second = yield* refreshSession(first.refreshToken)
       yield* age(first.sessionId, 29)
@@ -42,7 +42,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("gives the same pair within the grace window although its session token was used", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       const second = yield* refreshSession(first.refreshToken)
       yield* authenticate(second.token)
@@ -50,7 +50,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("gives one successor to fifty calls at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       const pairs = yield* Effect.all(Array.from({ length: 50 }, () => refreshSession(first.refreshToken)), {
         concurrency: "unbounded"
@@ -60,7 +60,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("keeps the old session token good for the grace window, and no longer", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       yield* refreshSession(first.refreshToken)
       yield* age(first.sessionId, 29)
@@ -70,7 +70,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("takes a phone back that slept through the answer to its refresh", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       const lost = yield* refreshSession(first.refreshToken)
       yield* age(first.sessionId, 8 * 3600)
@@ -80,7 +80,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("ends the session when the unused successor turns up after it was replaced", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       const lost = yield* refreshSession(first.refreshToken)
       yield* age(first.sessionId, 31)
@@ -90,7 +90,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("ends the session when an old token is presented after its successor's session token was accepted", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       const second = yield* refreshSession(first.refreshToken)
       yield* authenticate(second.token)
@@ -101,7 +101,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("ends the session on a token many rotations old, within every grace window", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       let pair: { readonly refreshToken: Redacted.Redacted; readonly token: Redacted.Redacted } = first
       for (let rotation = 0; rotation < 5; rotation++) pair = yield* refreshSession(pair.refreshToken)
@@ -110,7 +110,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("ends the session on any other secret under its id", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       const forged = Redacted.make(Redacted.value(first.refreshToken).slice(0, 32) + "0".repeat(32))
       assert.strictEqual(yield* tag(refreshSession(forged)), "RefreshTokenReused")
@@ -118,7 +118,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("leaves the user's other sessions alone when one ends by reuse", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const tenant = yield* World.makeTenant()
       const phone = yield* World.signIn(tenant.apiKey, "ada")
       const laptop = yield* World.signIn(tenant.apiKey, "ada")
@@ -128,7 +128,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("does not know a token whose id names no session, nor one that is no token", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       assert.strictEqual(yield* tag(refreshSession(Redacted.make("0".repeat(64)))), "InvalidRefreshToken")
       for (const odd of ["", "x", "F".repeat(64), "0".repeat(63), "0".repeat(65), "\u0000".repeat(64)]) {
         assert.strictEqual(yield* tag(refreshSession(Redacted.make(odd))), "InvalidRefreshToken")
@@ -136,14 +136,14 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("refuses a session that was logged out without calling it reuse", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       yield* logout(yield* authenticate(first.token))
       assert.strictEqual(yield* tag(refreshSession(first.refreshToken)), "InvalidRefreshToken")
     }))
 
   it.effect("refuses a refresh token that nobody used for thirty days, and a session of ninety", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const idle = yield* signIn
       yield* age(idle.sessionId, 30 * 86_400 + 1)
       assert.strictEqual(yield* tag(refreshSession(idle.refreshToken)), "InvalidRefreshToken")
@@ -160,7 +160,7 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
     }))
 
   it.effect("never gives a token a longer life than its session has left", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* signIn
       yield* age(first.sessionId, 29 * 86_400)
       const second = yield* refreshSession(first.refreshToken)
