@@ -1,0 +1,134 @@
+// The server's end of a WebSocket, below Effect's `Socket`: heartbeat, bounded queue out and limits of size, none of
+// which `Socket` shows. No timer and no fiber a socket: one fiber pings them all.
+import * as NodeWS from "@effect/platform-node/NodeWS"
+import { Array, Duration, Effect, Metric, Predicate, type Scope } from "effect"
+import type { Socket } from "effect/socket"
+import { socketCloses } from "../Metrics.ts"
+import { noPong, slowConsumer, tooManyFrames } from "../ws/CloseCodes.ts"
+import { subprotocol } from "../ws/Handshake.ts"
+import { SocketPolicy } from "../ws/SocketPolicy.ts"
+
+/** The heartbeat is spread over so many turns, so that a full house is not pinged in one. */
+const slots = 16
+
+/** Browsers do not fragment what is this small; who does may, within reason. */
+const maxFragments = 64
+/** Pieces that one message may arrive in: 64 KiB in the smallest segments of TCP are some 120. */
+const maxBufferedChunks = 1024
+
+/** The options of `NodeHttpServer` for sockets, and the heartbeat as long as the scope lives. */
+export const serverWebSocketOptions: Effect.Effect<
+  Omit<NodeWS.ServerOptions, "noServer" | "server" | "host" | "port" | "path">,
+  never,
+  Scope.Scope
+> = Effect.gen(function* () {
+  const policy = yield* SocketPolicy
+  const context = yield* Effect.context<never>()
+  const closeTimeout = Duration.toMillis(policy.closeTimeout)
+  // As many as a client may send of other frames: a ping is answered at the same cost.
+  const maxPings = policy.inboundBurst + policy.inboundPerSecond * Duration.toSeconds(policy.pingEvery)
+  const open = Array.makeBy(slots, () => new Set<ServerWebSocket>())
+  let nextSlot = 0
+
+  const countClose = (code: number) =>
+    Metric.withAttributes(socketCloses, { code: String(code) }).updateUnsafe(1, context)
+
+  class ServerWebSocket extends NodeWS.WebSocket {
+    readonly #slot = open[nextSlot++ % slots]!
+    #unanswered = 0
+    #pings = 0
+
+    constructor(address: null, _protocols: undefined, options: object) {
+      // What `WebSocketServer` passes, of which the published types know the first only.
+      super(...[address, undefined, options] as unknown as [null])
+    }
+
+    /** What happens to it, without a listener for each: they would be most of an idle socket's memory. */
+    override emit(event: string | symbol, ...args: Array<any>): boolean {
+      switch (event) {
+        case "open":
+          this.#slot.add(this)
+          // Until Effect listens, which then resumes: a frame sent together with the handshake must not be lost.
+          this.pause()
+          break
+        case "pong":
+          this.#unanswered = 0
+          break
+        case "ping":
+          if (++this.#pings > maxPings) this.#closeBy(tooManyFrames)
+          break
+        case "error": {
+          const code = protocolClose(args[0])
+          if (code !== undefined) countClose(code)
+          // Nobody listens before Effect does, nor after it let go; an error unheard would end the process.
+          if (this.listenerCount("error") === 0) return true
+          break
+        }
+        case "close":
+          this.#slot.delete(this)
+      }
+      return super.emit(event, ...args)
+    }
+
+    /** The queue may hold `outboxBytes` and one frame: a client that reads too slowly for that is closed. */
+    override send(data: any, ...rest: Array<any>): void {
+      if (this.readyState !== this.OPEN) return
+      if (this.bufferedAmount > policy.outboxBytes) return this.#closeBy(slowConsumer)
+      super.send(data, ...rest as [])
+    }
+
+    beat(): void {
+      if (this.readyState !== this.OPEN) return
+      if (this.#unanswered >= policy.missedPongs) return this.#closeBy(noPong)
+      this.#unanswered++
+      this.#pings = 0
+      this.ping()
+    }
+
+    #closeBy(event: Socket.CloseEvent): void {
+      if (this.readyState !== this.OPEN) return
+      countClose(event.code)
+      this.close(event.code, event.reason)
+    }
+  }
+
+  let turn = 0
+  yield* Effect.sync(() => {
+    for (const socket of open[turn++ % slots]!) socket.beat()
+  }).pipe(
+    Effect.delay(Duration.times(policy.pingEvery, 1 / slots)),
+    Effect.forever,
+    Effect.forkScoped
+  )
+
+  const limits = {
+    closeTimeout,
+    maxPayload: policy.maxFrameBytes,
+    maxFragments,
+    maxBufferedChunks,
+    perMessageDeflate: false,
+    // The registry knows them.
+    clientTracking: false
+  }
+  return {
+    ...limits,
+    WebSocket: ServerWebSocket as unknown as typeof NodeWS.WebSocket,
+    handleProtocols: (protocols: Set<string>) => protocols.has(subprotocol) ? subprotocol : false
+  }
+})
+
+/** The code that `ws` closes with of itself when its receiver fails, by the error's own code. */
+const protocolClose = (error: unknown): number | undefined => {
+  const code = Predicate.hasProperty(error, "code") ? error.code : undefined
+  switch (code) {
+    case "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH":
+    case "WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH":
+      return 1009
+    case "WS_ERR_TOO_MANY_BUFFERED_PARTS":
+      return 1008
+    case "WS_ERR_INVALID_UTF8":
+      return 1007
+    default:
+      return typeof code === "string" && code.startsWith("WS_ERR_") ? 1002 : undefined
+  }
+}

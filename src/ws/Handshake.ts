@@ -1,0 +1,59 @@
+// What a handshake may say before it is a socket: where the token is, and from which page it comes. Headers are hostile
+// input: they are split by hand and in linear time.
+import { Option, Redacted } from "effect"
+
+/** The subprotocol that the answer selects. The one that carries the token is never selected, so never echoed. */
+export const subprotocol = "roomkey.v1"
+
+const tokenProtocol = "roomkey.bearer."
+const scheme = "bearer "
+
+export interface Presentation {
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly searchParams: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+}
+
+/** The session token, from wherever it is; `"Conflict"` when two places name different ones. */
+export const presentedToken = (
+  { headers, searchParams }: Presentation
+): Option.Option<Redacted.Redacted> | "Conflict" => {
+  const found = [
+    ...inQuery(searchParams["token"]),
+    ...inAuthorization(headers["authorization"]),
+    ...inProtocols(headers["sec-websocket-protocol"])
+  ]
+  const [first, ...others] = found
+  if (first === undefined) return Option.none()
+  return others.some((other) => other !== first) ? "Conflict" : Option.some(Redacted.make(first))
+}
+
+const inQuery = (param: string | ReadonlyArray<string> | undefined): ReadonlyArray<string> => {
+  if (param === undefined) return []
+  return typeof param === "string" ? [param] : param
+}
+
+/** Another scheme is a token too, of which none is valid: a refusal must not depend on what else is presented. */
+const inAuthorization = (header: string | undefined): ReadonlyArray<string> => {
+  if (header === undefined) return []
+  return [header.slice(0, scheme.length).toLowerCase() === scheme ? header.slice(scheme.length).trim() : ""]
+}
+
+/** Only beside `roomkey.v1`: a browser refuses an answer that selects none of the protocols it offered. */
+const inProtocols = (header: string | undefined): ReadonlyArray<string> => {
+  if (header === undefined) return []
+  const offered = header.split(",").map((protocol) => protocol.trim())
+  if (!offered.includes(subprotocol)) return []
+  return offered
+    .filter((protocol) => protocol.startsWith(tokenProtocol))
+    .map((protocol) => protocol.slice(tokenProtocol.length))
+}
+
+/**
+ * Whether a page from `origin` may open a socket for a tenant that lists `allowedOrigins`. Native apps send no `Origin`,
+ * and a page cannot leave it out.
+ */
+export const originAllowed = (allowedOrigins: ReadonlyArray<string>, origin: string | undefined): boolean => {
+  if (allowedOrigins.length === 0 || origin === undefined) return true
+  const wanted = origin.toLowerCase()
+  return allowedOrigins.some((allowed) => allowed.toLowerCase() === wanted)
+}

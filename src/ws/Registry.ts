@@ -1,0 +1,213 @@
+// The open sockets of this instance. A socket lives exactly as long as its session: what ends a session closes it within
+// a second, and nothing else does. What is not known (the database is away) closes nothing.
+import { Array, Clock, Context, Duration, Effect, Latch, Layer, Metric, PubSub, Schedule, type Scope } from "effect"
+import { SecureRandom } from "effect/crypto"
+import type { Socket } from "effect/socket"
+import type { Event } from "../domain/Event.ts"
+import type { SessionId } from "../domain/Ids.ts"
+import type { SessionPrincipal } from "../domain/Principal.ts"
+import type { SessionRecord } from "../domain/Session.ts"
+import type { StoreUnavailable } from "../domain/Unavailable.ts"
+import { sockets } from "../Metrics.ts"
+import { EventBus } from "../services/EventBus.ts"
+import { TokenStore } from "../services/TokenStore.ts"
+import { restarting, sessionExpired, sessionRevoked, tenantSuspended, userBanned } from "./CloseCodes.ts"
+import { Connection } from "./Connection.ts"
+import { instantIn } from "./Instant.ts"
+import { SocketPolicy } from "./SocketPolicy.ts"
+
+/** Sessions read in one statement. */
+const batchSize = 500
+
+/** Between two groups of closes while draining. */
+const drainStep = Duration.millis(100)
+
+/** A socket and when its session is to be looked at again, in seconds of the monotonic clock. */
+interface Tracked {
+  readonly connection: Connection
+  dueAt: number
+  /** The end of the session token as last read. */
+  endsAt: number
+  /** Whether the client was told of that end. */
+  told: boolean
+}
+
+export class Registry extends Context.Service<Registry, {
+  /** Adds a socket until the scope closes. While draining, it is added closed. */
+  readonly add: (
+    principal: SessionPrincipal,
+    writer: Socket.Writer
+  ) => Effect.Effect<Connection, never, Scope.Scope>
+  /**
+   * Refuses new sockets, closes the open ones a few at a time and waits for them to go, no longer than a client may
+   * take to answer a close. Done once, however often it is called.
+   */
+  readonly drain: Effect.Effect<void>
+  readonly draining: Effect.Effect<boolean>
+}>()("roomkey/ws/Registry") {
+  static readonly layerNoRandom = Layer.effect(
+    Registry,
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const bus = yield* EventBus
+      const random = yield* SecureRandom.SecureRandom
+      const clock = yield* Clock.Clock
+      const policy = yield* SocketPolicy
+      const tellBefore = Duration.toSeconds(policy.tokenExpiringBefore)
+      const sessions = new Map<SessionId, Set<Tracked>>()
+      const empty = Latch.makeUnsafe(true)
+      let count = 0
+      let draining = false
+
+      const seconds = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e9
+
+      const counted = (change: number) =>
+        Effect.suspend(() => {
+          count += change
+          if (count === 0) empty.openUnsafe()
+          else empty.closeUnsafe()
+          return Metric.update(sockets, count)
+        })
+
+      const add = Effect.fnUntraced(function* (principal: SessionPrincipal, writer: Socket.Writer) {
+        const connection = new Connection(yield* random.uuidV4(), principal, writer)
+        // Due at once: between the reading of the token and this line the session may have ended, unheard.
+        const tracked: Tracked = { connection, dueAt: -Infinity, endsAt: -Infinity, told: false }
+        yield* Effect.acquireRelease(
+          Effect.suspend(() => {
+            const ofSession = sessions.get(principal.sessionId)
+            if (ofSession === undefined) sessions.set(principal.sessionId, new Set([tracked]))
+            else ofSession.add(tracked)
+            return counted(1)
+          }),
+          () =>
+            Effect.suspend(() => {
+              connection.closed = true
+              const ofSession = sessions.get(principal.sessionId)
+              ofSession?.delete(tracked)
+              if (ofSession?.size === 0) sessions.delete(principal.sessionId)
+              return counted(-1)
+            })
+        )
+        if (draining) yield* connection.close(restarting)
+        return connection
+      })
+
+      const closeSession = (sessionId: SessionId, event: Socket.CloseEvent) =>
+        Effect.forEach([...sessions.get(sessionId) ?? []], ({ connection }) => connection.close(event), {
+          discard: true
+        })
+
+      /** What a session's row, read just now, means for its sockets. */
+      const applyRecord = (sessionId: SessionId, record: SessionRecord | undefined): Effect.Effect<void> => {
+        const over = record === undefined ? sessionRevoked : endOf(record)
+        if (over !== undefined) return closeSession(sessionId, over)
+        const left = leftOf(record!)
+        const now = seconds()
+        return Effect.forEach([...sessions.get(sessionId) ?? []], (tracked) => {
+          const endsAt = now + left
+          // Readings of one and the same end differ by a round trip; a refresh moves it by more.
+          if (endsAt > tracked.endsAt + 1) tracked.told = false
+          tracked.endsAt = endsAt
+          tracked.dueAt = left > tellBefore ? endsAt - tellBefore : endsAt
+          if (left > tellBefore || tracked.told) return Effect.void
+          tracked.told = true
+          return Effect.flatMap(instantIn(left), (expiresAt) =>
+            tracked.connection.send({
+              type: "token_expiring",
+              payload: { expires_at: expiresAt, expires_in: Math.max(0, Math.floor(left)) }
+            }))
+        }, { discard: true })
+      }
+
+      const readAgain = Effect.fnUntraced(function* (
+        sessionIds: ReadonlyArray<SessionId>
+      ): Effect.fn.Return<void, StoreUnavailable> {
+        const records = new Map((yield* store.findAll(sessionIds)).map((record) => [record.id, record]))
+        yield* Effect.forEach(sessionIds, (id) => applyRecord(id, records.get(id)), { discard: true })
+      })
+
+      const sweep = Effect.suspend(() => {
+        const now = seconds()
+        const due: Array<SessionId> = []
+        for (const [sessionId, ofSession] of sessions) {
+          for (const { connection, dueAt } of ofSession) {
+            if (dueAt > now || connection.closed) continue
+            due.push(sessionId)
+            break
+          }
+        }
+        return Effect.forEach(Array.chunksOf(due, batchSize), readAgain, { discard: true })
+      }).pipe(
+        // Whoever was due still is at the next sweep.
+        Effect.catchTag("StoreUnavailable", (error) =>
+          Effect.logDebug("Sessions of open sockets not read").pipe(
+            Effect.annotateLogs({ operation: error.operation })
+          )),
+        survive
+      )
+
+      const onEvent = (event: Event): Effect.Effect<void> => {
+        switch (event._tag) {
+          case "SessionsEnded": {
+            const close = event.reason === "user_banned" ? userBanned : sessionRevoked
+            return Effect.forEach(event.sessionIds, (id) => closeSession(id, close), { discard: true })
+          }
+          case "Gap":
+            return Effect.sync(() => {
+              for (const ofSession of sessions.values()) {
+                for (const tracked of ofSession) tracked.dueAt = -Infinity
+              }
+            })
+        }
+      }
+
+      const drain = yield* Effect.gen(function* () {
+        draining = true
+        const open = Array.fromIterable(sessions.values()).flatMap((ofSession) => [...ofSession])
+        const steps = Math.ceil(Duration.toMillis(policy.drainOver) / Duration.toMillis(drainStep)) + 1
+        const perStep = Math.max(1, Math.ceil(open.length / steps))
+        for (let next = 0; next < open.length; next += perStep) {
+          if (next > 0) yield* Effect.sleep(drainStep)
+          yield* Effect.forEach(open.slice(next, next + perStep), ({ connection }) => connection.close(restarting), {
+            discard: true
+          })
+        }
+        yield* Effect.timeoutOption(empty.await, policy.closeTimeout)
+      }).pipe(Effect.asVoid, Effect.cached)
+
+      const events = yield* bus.subscribe
+      yield* PubSub.take(events).pipe(
+        Effect.flatMap(onEvent),
+        survive,
+        Effect.forever,
+        Effect.forkScoped
+      )
+      yield* sweep.pipe(Effect.repeat(Schedule.spaced(policy.sweepEvery)), Effect.forkScoped)
+      yield* Effect.addFinalizer(() => drain)
+
+      return Registry.of({ add, drain, draining: Effect.sync(() => draining) })
+    })
+  )
+
+  static readonly layer = this.layerNoRandom.pipe(Layer.provide(SecureRandom.layerWebCrypto))
+
+  /** Drains when its scope closes. Build it over the HTTP server, which cuts every socket when its own scope closes. */
+  static readonly layerDrain = Layer.effectDiscard(
+    Effect.flatMap(Registry, (registry) => Effect.addFinalizer(() => registry.drain))
+  )
+}
+
+/** The loops outlive whatever happens in one turn: without them no revocation would reach a socket. */
+const survive = <A, E>(turn: Effect.Effect<A, E>): Effect.Effect<void> =>
+  Effect.catchCause(Effect.asVoid(turn), (cause) => Effect.logError("A turn of the socket registry failed", cause))
+
+const leftOf = (record: SessionRecord): number => Math.min(record.access.left, record.sessionLeft)
+
+/** The close that a session's row calls for, if any. */
+const endOf = (record: SessionRecord): Socket.CloseEvent | undefined => {
+  if (record.userBanned || record.endReason === "user_banned") return userBanned
+  if (record.endReason !== null) return sessionRevoked
+  if (record.tenantSuspended) return tenantSuspended
+  return leftOf(record) <= 0 ? sessionExpired : undefined
+}

@@ -1,0 +1,75 @@
+// One socket's life, from the accepted handshake to its close, in the one fiber that serves the request. Frames are
+// answered in order; a client that sends faster than it is served waits in its own connection.
+import { Clock, Effect } from "effect"
+import type { Socket } from "effect/socket"
+import { toUser } from "../api/User.ts"
+import type { SessionPrincipal } from "../domain/Principal.ts"
+import { badMessages, internalError, tooManyFrames } from "./CloseCodes.ts"
+import type { Connection } from "./Connection.ts"
+import { decode } from "./Decode.ts"
+import { dispatch } from "./Dispatch.ts"
+import { Inbound } from "./Inbound.ts"
+import { instantIn } from "./Instant.ts"
+import { Registry } from "./Registry.ts"
+import { SocketPolicy } from "./SocketPolicy.ts"
+
+/** Serves `socket` for whom the handshake accepted. Lives as long as the socket, and ends without failure. */
+export const openSocket = Effect.fnUntraced(
+  function* (principal: SessionPrincipal, socket: Socket.Socket) {
+    const registry = yield* Registry
+    const { pull } = yield* socket.reader
+    const connection = yield* registry.add(principal, yield* socket.writer)
+    yield* connection.send({
+      type: "ready",
+      payload: {
+        connection_id: connection.id,
+        user: toUser(principal.user),
+        session_id: principal.sessionId,
+        expires_at: yield* instantIn(principal.expiresIn),
+        ice_servers: []
+      }
+    })
+    yield* serve(connection, pull).pipe(
+      Effect.catchDefect((defect) =>
+        Effect.logError("A frame's handler failed", defect).pipe(Effect.andThen(connection.close(internalError)))
+      )
+    )
+  },
+  // The client went away, before or after the handshake: the ordinary end of a socket.
+  Effect.catchTag("SocketError", (error) =>
+    Effect.logDebug("Socket gone").pipe(
+      Effect.annotateLogs({
+        reason: error.reason._tag,
+        ...(error.reason._tag === "SocketCloseError" ? { code: error.reason.code } : {})
+      })
+    )),
+  Effect.scoped
+)
+
+/** Reads until this side closes; fails when the other does. */
+const serve = Effect.fnUntraced(function* (connection: Connection, pull: Socket.Reader["pull"]) {
+  const policy = yield* SocketPolicy
+  const clock = yield* Clock.Clock
+  const inbound = new Inbound(policy, clock.currentTimeMillisUnsafe())
+  let badInARow = 0
+  while (true) {
+    for (const data of yield* pull) {
+      if (connection.closed) return
+      if (!inbound.take(clock.currentTimeMillisUnsafe())) return yield* connection.close(tooManyFrames)
+      if (typeof data !== "string") return yield* connection.close(badMessages)
+      const decoded = decode(data)
+      if (decoded._tag === "Frame") {
+        badInARow = 0
+        yield* dispatch(connection, decoded.frame)
+        continue
+      }
+      yield* connection.send({
+        type: "error",
+        payload: { code: "invalid_request", detail: decoded.detail },
+        ...(decoded.id === undefined ? {} : { id: decoded.id })
+      })
+      badInARow++
+      if (badInARow >= policy.maxBadInARow) return yield* connection.close(badMessages)
+    }
+  }
+})
