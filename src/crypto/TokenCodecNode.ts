@@ -104,6 +104,6 @@ export const layer: Layer.Layer<TokenCodec> = Layer.sync(TokenCodec, () => {
       return Option.some({ id: ApiKeyId.make(dashed(id)), digest: sha256(secret) })
     },
     mintAppId: Effect.sync(() => AppId.make(appIdPrefix + Buffer.from(random(16)).toString("hex"))),
-    matches: (left, right) => timingSafeEqual(sha256(left), sha256(right))
+    matches: (left, right) => left.byteLength === right.byteLength && timingSafeEqual(left, right)
   })
 })
