@@ -1,11 +1,12 @@
 // Who is calling, once a credential was accepted.
-import type { SessionId, TenantId } from "./Ids.ts"
+import type { AppId, SessionId, TenantId } from "./Ids.ts"
 import type { User } from "./User.ts"
 
 /** A user with a live session. `expiresIn`: what is left of the session token, in seconds. */
 export interface SessionPrincipal {
   readonly sessionId: SessionId
   readonly tenantId: TenantId
+  readonly appId: AppId
   readonly user: User
   readonly expiresIn: number
   readonly allowedOrigins: ReadonlyArray<string>

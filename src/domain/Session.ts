@@ -1,7 +1,7 @@
 // A session: one signed-in device of one user. Its row is the only truth about the tokens that name it.
 // Times are the database's: a record holds what is left of each period in seconds, never a wall-clock reading.
 import { Context, Duration, type Redacted, Schema } from "effect"
-import type { SessionId, TenantId } from "./Ids.ts"
+import type { AppId, SessionId, TenantId } from "./Ids.ts"
 import type { User } from "./User.ts"
 
 export interface SessionPolicy {
@@ -62,6 +62,7 @@ export type EndReason = typeof EndReason.Type
 export interface SessionRecord {
   readonly id: SessionId
   readonly tenantId: TenantId
+  readonly appId: AppId
   readonly tenantSuspended: boolean
   readonly allowedOrigins: ReadonlyArray<string>
   readonly user: User

@@ -4,7 +4,7 @@ import { PgClient } from "@effect/sql-pg/PgClient"
 import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { InvalidApiKey } from "../domain/ApiKey.ts"
-import { SessionId, TenantId, UserId } from "../domain/Ids.ts"
+import { AppId, SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { InvalidCredentials } from "../domain/Password.ts"
 import { EndReason, type MintedTokens, SessionPolicy, type SessionRecord } from "../domain/Session.ts"
 import { TenantSuspended } from "../domain/Tenant.ts"
@@ -112,7 +112,7 @@ const PasswordRow = Schema.Struct({
 })
 
 const selectSessions = `
-select s.id, u.tenant_id::float8 as tenant_id, t.suspended_at is not null as tenant_suspended, t.allowed_origins,
+select s.id, u.tenant_id::float8 as tenant_id, t.app_id, t.suspended_at is not null as tenant_suspended, t.allowed_origins,
   u.id::float8 as user_id, u.username, u.custom_id, u.picture_url, u.metadata, u.banned_at is not null as banned,
   case when s.ended_at is not null then s.end_reason end as end_reason,
   extract(epoch from s.expires_at - now())::float8 as session_left,
@@ -132,6 +132,7 @@ where s.id = any($1::uuid[])`
 const SessionRow = Schema.Struct({
   id: SessionId,
   tenant_id: TenantId,
+  app_id: AppId,
   tenant_suspended: Schema.Boolean,
   allowed_origins: Schema.Array(Schema.String),
   user_id: UserId,
@@ -157,6 +158,7 @@ const SessionRow = Schema.Struct({
 const toRecord = (row: typeof SessionRow.Type): SessionRecord => ({
   id: row.id,
   tenantId: row.tenant_id,
+  appId: row.app_id,
   tenantSuspended: row.tenant_suspended,
   allowedOrigins: row.allowed_origins,
   user: toUser(row),

@@ -1,6 +1,6 @@
 // The whole service as one layer: routes over handlers over adapters, behind one HTTP server.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { ByteSize, Layer } from "effect"
+import { ByteSize, Effect, Layer } from "effect"
 import { HttpIncomingMessage, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { createServer } from "node:http"
@@ -14,8 +14,13 @@ import { systemLayer } from "../http/handlers/System.ts"
 import { tenantsLayer } from "../http/handlers/Tenants.ts"
 import { usersLayer } from "../http/handlers/Users.ts"
 import { validRequestLayer } from "../http/ValidRequest.ts"
+import { Lifecycle } from "../services/Lifecycle.ts"
+import { realtimeLayer } from "../ws/Realtime.ts"
+import { Registry } from "../ws/Registry.ts"
+import { SocketPolicy } from "../ws/SocketPolicy.ts"
 import * as Adapters from "./Adapters.ts"
 import * as Observability from "./Observability.ts"
+import { serverWebSocketOptions } from "./ServerWebSocket.ts"
 
 const cors = (origins: ReadonlyArray<string>) =>
   origins.length === 0 ? Layer.empty : HttpRouter.middleware(
@@ -28,7 +33,7 @@ const cors = (origins: ReadonlyArray<string>) =>
     { global: true }
   )
 
-const handlers = Layer.mergeAll(sessionsLayer, channelsLayer, usersLayer, tenantsLayer, systemLayer)
+const handlers = Layer.mergeAll(sessionsLayer, channelsLayer, realtimeLayer, usersLayer, tenantsLayer, systemLayer)
 
 const middleware = Layer.mergeAll(
   Authorize.sessionTokenLayer,
@@ -51,24 +56,47 @@ export const routes = (config: Pick<RoomkeyConfig, "corsOrigins">) =>
   )
 
 const httpServer = (config: RoomkeyConfig) =>
-  NodeHttpServer.layer(
-    () =>
-      createServer({
-        // A slow client may not hold a connection open by sending a request in drops.
-        headersTimeout: 10_000,
-        requestTimeout: 30_000,
-        // Longer than the idle time of common load balancers: they close first, and no request meets a closed socket.
-        keepAliveTimeout: 75_000
-      }),
-    { port: config.port, host: config.host, gracefulShutdownTimeout: "5 seconds" }
+  Layer.unwrap(Effect.map(serverWebSocketOptions, (websocket) =>
+    NodeHttpServer.layer(
+      () =>
+        createServer({
+          // A slow client may not hold a connection open by sending a request in drops.
+          headersTimeout: 10_000,
+          requestTimeout: 30_000,
+          // Longer than the idle time of common load balancers: they close first, and no request meets a closed socket.
+          keepAliveTimeout: 75_000
+        }),
+      { port: config.port, host: config.host, gracefulShutdownTimeout: "5 seconds", websocket }
+    )))
+
+/** The last layer up and so the first down: say so, let the sockets go, and only then stop the server. */
+const drain = Layer.effectDiscard(Effect.gen(function* () {
+  const lifecycle = yield* Lifecycle
+  const registry = yield* Registry
+  yield* Effect.addFinalizer(() => Effect.andThen(lifecycle.drain, registry.drain))
+}))
+
+const socketPolicy = (config: RoomkeyConfig) =>
+  Layer.effect(
+    SocketPolicy,
+    Effect.map(SocketPolicy, (byDefault) => ({
+      ...byDefault,
+      pingEvery: config.socketPing,
+      drainOver: config.socketDrain
+    }))
   )
 
 /** The service over a `PgClient` that is still to be provided. */
 export const layerNoDatabase = (config: RoomkeyConfig) =>
-  HttpRouter.serve(routes(config), { disableLogger: true, disableListenLog: true }).pipe(
+  drain.pipe(
+    Layer.provideMerge(HttpRouter.serve(routes(config), { disableLogger: true, disableListenLog: true })),
+    Layer.provideMerge(Registry.layer),
     Layer.provideMerge(Adapters.layer(config)),
     Layer.provideMerge(httpServer(config)),
-    Layer.provide(Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(64))),
+    Layer.provide(Layer.mergeAll(
+      Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(64)),
+      socketPolicy(config)
+    )),
     Layer.provideMerge(Observability.layer(config))
   )
 

@@ -34,6 +34,7 @@ export const authenticate = Effect.fn("authenticate")(function* (token: Redacted
 const principalOf = (record: SessionRecord): SessionPrincipal => ({
   sessionId: record.id,
   tenantId: record.tenantId,
+  appId: record.appId,
   user: record.user,
   expiresIn: Math.min(record.access.left, record.sessionLeft),
   allowedOrigins: record.allowedOrigins

@@ -1,0 +1,51 @@
+// GET /ws: who may open a socket. Everything is refused before the upgrade, as an ordinary HTTP answer.
+import { Effect, Option } from "effect"
+import { HttpServerRequest } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { Api } from "../api/Api.ts"
+import * as Problems from "../api/Problems.ts"
+import { authenticate } from "../flows/sessions/Authenticate.ts"
+import { originAllowed, presentedToken } from "./Handshake.ts"
+import { Registry } from "./Registry.ts"
+import { openSocket } from "./Upgrade.ts"
+
+const admit = Effect.gen(function* () {
+  const registry = yield* Registry
+  const { headers } = yield* HttpServerRequest.HttpServerRequest
+  const searchParams = yield* HttpServerRequest.ParsedSearchParams
+  const token = presentedToken({ headers, searchParams })
+  if (token === "Conflict") {
+    return yield* new Problems.InvalidRequest({ detail: "The request carries different tokens: send one" })
+  }
+  if (Option.isNone(token)) return yield* new Problems.InvalidToken({ detail: "A session token is needed" })
+  const principal = yield* authenticate(token.value).pipe(
+    Effect.catchTags({
+      InvalidToken: () => new Problems.InvalidToken({}),
+      TokenExpired: () => new Problems.TokenExpired({}),
+      UserBanned: () => new Problems.UserBanned({}),
+      TenantSuspended: () => new Problems.TenantSuspended({}),
+      StoreUnavailable: () => new Problems.Unavailable({})
+    })
+  )
+  const appId = searchParams["app_id"]
+  if (appId !== undefined && appId !== principal.appId) return yield* new Problems.AppMismatch({})
+  if (!originAllowed(principal.allowedOrigins, headers["origin"])) return yield* new Problems.OriginRefused({})
+  if (headers["upgrade"]?.toLowerCase() !== "websocket") {
+    return yield* new Problems.InvalidRequest({ detail: "Expected a WebSocket handshake" })
+  }
+  if (yield* registry.draining) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
+  return principal
+})
+
+export const realtimeLayer = HttpApiBuilder.group(
+  Api,
+  "realtime",
+  (handlers) =>
+    handlers.handleRaw("ws", ({ request }) =>
+      Effect.gen(function* () {
+        const principal = yield* admit
+        // What Node already accepted as an upgrade, but `ws` refuses (a bad key or version), it answers itself.
+        const socket = yield* Effect.orDie(request.upgrade)
+        yield* openSocket(principal, socket)
+      }))
+)
