@@ -1,6 +1,7 @@
 // PGlite as the far end of a PostgreSQL connection. One stream owns the database from its startup message until it is
 // destroyed, as one session; the next waits, and starts with nothing of the one before: no transaction, no prepared
 // statement. Requests are answered in order, by whole protocol messages, however the bytes were cut on their way.
+// @effect-diagnostics asyncFunction:off -- a `Duplex` is promises and callbacks on both of its sides
 import type { PGlite } from "@electric-sql/pglite"
 import { Duplex } from "node:stream"
 
