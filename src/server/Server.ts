@@ -66,7 +66,7 @@ const httpServer = (config: RoomkeyConfig) =>
           // Longer than the idle time of common load balancers: they close first, and no request meets a closed socket.
           keepAliveTimeout: 75_000
         }),
-      { port: config.port, host: config.host, gracefulShutdownTimeout: "5 seconds", websocket }
+      { port: config.port, host: config.host, gracefulShutdownTimeout: "3 seconds", websocket }
     )))
 
 /** The last layer up and so the first down: say so, let the sockets go, and only then stop the server. */

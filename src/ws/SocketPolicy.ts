@@ -34,7 +34,7 @@ export const SocketPolicy = Context.Reference<SocketPolicy>("roomkey/ws/SocketPo
     outboxBytes: 256 * 1024,
     pingEvery: Duration.seconds(25),
     missedPongs: 2,
-    closeTimeout: Duration.seconds(5),
+    closeTimeout: Duration.seconds(3),
     tokenExpiringBefore: Duration.minutes(5),
     sweepEvery: Duration.millis(500),
     drainOver: Duration.seconds(3)
