@@ -1,6 +1,6 @@
 // Starts Roomkey, on Node or on Deno, and ends it in order on SIGTERM or SIGINT.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Effect, Layer } from "effect"
+import { Cause, Effect, Exit, Layer, Runtime } from "effect"
 import { HttpServer } from "effect/http"
 import { RoomkeyConfig } from "./Config.ts"
 import { firstStart } from "./server/FirstStart.ts"
@@ -16,4 +16,8 @@ const main = Layer.unwrap(
   Effect.map(RoomkeyConfig, (config) => started(config).pipe(Layer.provideMerge(Server.layer(config))))
 )
 
-NodeRuntime.runMain(Layer.launch(main))
+/** Ended by a signal and in order is how a service ends well: 0, so that a supervisor sees no failure. */
+const teardown: Runtime.Teardown = (exit, onExit) =>
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
+
+NodeRuntime.runMain(Layer.launch(main), { teardown })
