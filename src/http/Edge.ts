@@ -149,6 +149,8 @@ export const layer = HttpRouter.middleware(
           Effect.annotateLogs("requestId", requestId)
         )
         const response = finish(request, answer, requestId)
+        // A socket ends here when it closes, hours after its handshake was answered.
+        if (response.status === 101) return response
         const millis = (yield* Clock.currentTimeMillis) - started
         yield* Metric.update(counted(request.method, response.status), 1)
         yield* Metric.update(requestSeconds, millis / 1000)

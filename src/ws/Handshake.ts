@@ -57,3 +57,22 @@ export const originAllowed = (allowedOrigins: ReadonlyArray<string>, origin: str
   const wanted = origin.toLowerCase()
   return allowedOrigins.some((allowed) => allowed.toLowerCase() === wanted)
 }
+
+const key = /^[+/0-9A-Za-z]{22}==$/
+const tokenChars = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+
+/** What is wrong with a handshake (RFC 6455 section 4.2.1), if anything: told before the library tells it in HTML. */
+export const handshakeProblem = (method: string, headers: Presentation["headers"]): string | undefined => {
+  const has = (name: string, value: string) =>
+    (headers[name] ?? "").split(",").some((part) => part.trim().toLowerCase() === value)
+  if (method !== "GET" || !has("upgrade", "websocket") || !has("connection", "upgrade")) {
+    return "Expected a WebSocket handshake"
+  }
+  if (!key.test(headers["sec-websocket-key"] ?? "")) return "Expected a Sec-WebSocket-Key of 16 bytes"
+  if (headers["sec-websocket-version"] !== "13") return "Expected Sec-WebSocket-Version 13"
+  const protocols = headers["sec-websocket-protocol"]?.split(",").map((protocol) => protocol.trim()) ?? []
+  if (protocols.some((protocol) => !tokenChars.test(protocol)) || new Set(protocols).size !== protocols.length) {
+    return "Expected different subprotocols, each a token"
+  }
+  return undefined
+}

@@ -5,14 +5,15 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
 import * as Problems from "../api/Problems.ts"
 import { authenticate } from "../flows/sessions/Authenticate.ts"
-import { originAllowed, presentedToken } from "./Handshake.ts"
+import { handshakeProblem, originAllowed, presentedToken } from "./Handshake.ts"
 import { Registry } from "./Registry.ts"
 import { openSocket } from "./Upgrade.ts"
 
 const admit = Effect.gen(function* () {
   const registry = yield* Registry
-  const { headers } = yield* HttpServerRequest.HttpServerRequest
+  const { headers, method } = yield* HttpServerRequest.HttpServerRequest
   const searchParams = yield* HttpServerRequest.ParsedSearchParams
+  if (yield* registry.draining) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
   const token = presentedToken({ headers, searchParams })
   if (token === "Conflict") {
     return yield* new Problems.InvalidRequest({ detail: "The request carries different tokens: send one" })
@@ -30,10 +31,8 @@ const admit = Effect.gen(function* () {
   const appId = searchParams["app_id"]
   if (appId !== undefined && appId !== principal.appId) return yield* new Problems.AppMismatch({})
   if (!originAllowed(principal.allowedOrigins, headers["origin"])) return yield* new Problems.OriginRefused({})
-  if (headers["upgrade"]?.toLowerCase() !== "websocket") {
-    return yield* new Problems.InvalidRequest({ detail: "Expected a WebSocket handshake" })
-  }
-  if (yield* registry.draining) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
+  const detail = handshakeProblem(method, headers)
+  if (detail !== undefined) return yield* new Problems.InvalidRequest({ detail })
   return principal
 })
 
@@ -44,7 +43,6 @@ export const realtimeLayer = HttpApiBuilder.group(
     handlers.handleRaw("ws", ({ request }) =>
       Effect.gen(function* () {
         const principal = yield* admit
-        // What Node already accepted as an upgrade, but `ws` refuses (a bad key or version), it answers itself.
         const socket = yield* Effect.orDie(request.upgrade)
         yield* openSocket(principal, socket)
       }))
