@@ -1,8 +1,9 @@
 // What every answer has in common, whatever made it: a request id, a problem body for each error, the headers that
 // RFC 6750 and RFC 9110 ask for, and one count. Nothing of a defect shows but that there was one.
-import { Cause, Clock, Effect, Metric, Random } from "effect"
+import { type ByteSize, Cause, Clock, Effect, Metric, Random } from "effect"
 import {
   FindMyWay,
+  HttpIncomingMessage,
   HttpRouter,
   HttpServerError,
   HttpServerRequest,
@@ -12,6 +13,7 @@ import {
 import { Api } from "../api/Api.ts"
 import * as Problems from "../api/Problems.ts"
 import { requests, requestSeconds } from "../Metrics.ts"
+import { Lifecycle } from "../services/Lifecycle.ts"
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
 
@@ -89,7 +91,27 @@ const fromCause = (
   return Effect.logError("Request failed", cause).pipe(Effect.as(problemResponse(new Problems.InternalError({}))))
 }
 
-const hasQueryToken = (url: string): boolean => /[?&]token=/.test(url)
+/** By the parameter's decoded name, as whoever reads the token goes by it. */
+const hasQueryToken = (url: string): boolean => {
+  const start = url.indexOf("?")
+  return start >= 0 && new URLSearchParams(url.slice(start + 1)).has("token")
+}
+
+/** The router would take a query after these as well, where nobody looks for a token to redact. */
+const hasHiddenQuery = (url: string): boolean => /^[^?]*[;#]/.test(url)
+
+/** What is refused before anything else looks at the request. */
+const refusal = (
+  request: HttpServerRequest.HttpServerRequest,
+  maxBody: ByteSize.ByteSize | undefined
+): HttpServerResponse.HttpServerResponse | undefined => {
+  if (hasHiddenQuery(request.url)) {
+    return problemResponse(new Problems.InvalidRequest({ detail: "The path may not contain ; or #" }))
+  }
+  // A body that says that it is too large is not waited for.
+  const length = Number(request.headers["content-length"] ?? 0)
+  return maxBody !== undefined && length > maxBody ? problemResponse(new Problems.PayloadTooLarge({})) : undefined
+}
 
 const finish = (
   request: HttpServerRequest.HttpServerRequest,
@@ -97,13 +119,11 @@ const finish = (
   requestId: string
 ): HttpServerResponse.HttpServerResponse => {
   const response = answer.status >= 400 && !isProblem(answer) ? byStatus(request, answer) : answer
-  const headers: Record<string, string> = { "x-request-id": requestId }
-  if (request.url.startsWith("/api/") || request.url.startsWith("/ws")) {
-    headers["cache-control"] = "no-store"
-    if (hasQueryToken(request.url)) {
-      headers["cache-control"] = "private, no-store"
-      headers["referrer-policy"] = "no-referrer"
-    }
+  // On every answer: the router takes one path in many spellings, and each may carry a token.
+  const headers: Record<string, string> = { "x-request-id": requestId, "cache-control": "no-store" }
+  if (hasQueryToken(request.url)) {
+    headers["cache-control"] = "private, no-store"
+    headers["referrer-policy"] = "no-referrer"
   }
   if (response.status === 401) {
     const presented = request.headers.authorization !== undefined || hasQueryToken(request.url)
@@ -134,6 +154,7 @@ const validRequestId = /^[A-Za-z0-9._-]{1,64}$/
 export const layer = HttpRouter.middleware(
   Effect.gen(function* () {
     const instance = (yield* Random.nextIntBetween(0, 36 ** 6)).toString(36)
+    const lifecycle = yield* Lifecycle
     let count = 0
     const requestIdOf = (request: HttpServerRequest.HttpServerRequest): string => {
       const given = request.headers["x-request-id"]
@@ -144,11 +165,16 @@ export const layer = HttpRouter.middleware(
         const request = yield* HttpServerRequest.HttpServerRequest
         const requestId = requestIdOf(request)
         const started = yield* Clock.currentTimeMillis
-        const answer = yield* app.pipe(
+        const refused = refusal(request, yield* HttpIncomingMessage.MaxBodySize)
+        const answer = refused ?? (yield* app.pipe(
           Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), (cause) => fromCause(request, cause)),
           Effect.annotateLogs("requestId", requestId)
-        )
-        const response = finish(request, answer, requestId)
+        ))
+        const finished = finish(request, answer, requestId)
+        // Who keeps its connection would else meet the end of this instance with its next request.
+        const response = (yield* lifecycle.draining)
+          ? HttpServerResponse.setHeader(finished, "connection", "close")
+          : finished
         // A socket ends here when it closes, hours after its handshake was answered.
         if (response.status === 101) return response
         const millis = (yield* Clock.currentTimeMillis) - started
