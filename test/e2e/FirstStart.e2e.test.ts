@@ -76,14 +76,16 @@ describe(`FirstStart on ${runtime}`, () => {
     assert.strictEqual((await me(first, token)).status, 200)
   })
 
-  it.for([
-    ["PORT", "x"],
-    ["ACCESS_TTL", "soon"],
-    ["ROOMKEY_ADMIN_KEY", "abc"],
-    ["ROOMKEY_ADMIN_KEY", `vc_admin_${"A".repeat(64)}`],
-    ["LOG_LEVEL", "loud"],
-    ["ARGON2_MEMORY_KIB", "-1"]
-  ] as const)("refuses %s=%s by the variable's name", async ([name, value]) => {
+  it.for(
+    [
+      ["PORT", "x"],
+      ["ACCESS_TTL", "soon"],
+      ["ROOMKEY_ADMIN_KEY", "abc"],
+      ["ROOMKEY_ADMIN_KEY", `vc_admin_${"A".repeat(64)}`],
+      ["LOG_LEVEL", "loud"],
+      ["ARGON2_MEMORY_KIB", "-1"]
+    ] as const
+  )("refuses %s=%s by the variable's name", async ([name, value]) => {
     using dir = tempDir()
     await using service = launch({ DATA_DIR: dir.path, [name]: value })
     assert.strictEqual((await service.exited).code, 1)
