@@ -191,11 +191,6 @@ export class Registry extends Context.Service<Registry, {
   )
 
   static readonly layer = this.layerNoRandom.pipe(Layer.provide(SecureRandom.layerWebCrypto))
-
-  /** Drains when its scope closes. Build it over the HTTP server, which cuts every socket when its own scope closes. */
-  static readonly layerDrain = Layer.effectDiscard(
-    Effect.flatMap(Registry, (registry) => Effect.addFinalizer(() => registry.drain))
-  )
 }
 
 /** The loops outlive whatever happens in one turn: without them no revocation would reach a socket. */

@@ -1,0 +1,125 @@
+// What a client hears for what it sends, from `ready` to the close.
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Predicate, Schema } from "effect"
+import { TestClock } from "effect/testing"
+import { ServerFrame } from "../../src/api/Frames.ts"
+import { EventBus } from "../../src/services/EventBus.ts"
+import { Registry } from "../../src/ws/Registry.ts"
+import { openSocket } from "../../src/ws/Upgrade.ts"
+import { fakeSocket, makeSessions, principal, sessionId } from "../support/Sockets.ts"
+
+const connect = Effect.fnUntraced(function* (onWrite?: Parameters<typeof fakeSocket>[0]) {
+  const sessions = yield* makeSessions
+  const context = yield* Layer.build(
+    Registry.layer.pipe(Layer.provide(Layer.mergeAll(sessions.layer, EventBus.layerMemory)))
+  )
+  const fake = yield* fakeSocket(onWrite)
+  const fiber = yield* openSocket(principal(sessionId(1)), fake.socket).pipe(
+    Effect.provideContext(context),
+    Effect.forkChild
+  )
+  const ready = yield* fake.next
+  return { ...fake, fiber, ready }
+})
+
+const ping = (id?: unknown) => JSON.stringify({ type: "ping", ...(id === undefined ? {} : { id }) })
+const badMessages = { code: 4400, reason: "bad_messages" }
+
+describe("Upgrade.openSocket", () => {
+  it.effect("says ready first: who is connected, until when, and the connection's own id", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(Date.UTC(2026, 0, 2, 3, 4, 5))
+      const { ready } = yield* connect()
+      const { payload } = Schema.decodeUnknownSync(ServerFrame)(ready) as Extract<ServerFrame, { type: "ready" }>
+      assert.match(payload.connection_id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+      assert.deepStrictEqual(ready, {
+        type: "ready",
+        payload: {
+          connection_id: payload.connection_id,
+          user: { id: 7, username: "ann", custom_id: "a-1", picture_url: null, metadata: { team: "red" } },
+          session_id: sessionId(1),
+          expires_at: "2026-01-02T04:04:05.000Z",
+          ice_servers: []
+        }
+      })
+    }))
+
+  it.effect("answers pings in order and echoes their ids", () =>
+    Effect.gen(function* () {
+      const { next, receive } = yield* connect()
+      yield* receive(ping(), ping("a"), ping(42), ping(""))
+      assert.deepStrictEqual(yield* Effect.all([next, next, next, next]), [
+        { type: "pong", payload: {} },
+        { type: "pong", payload: {}, id: "a" },
+        { type: "pong", payload: {}, id: 42 },
+        { type: "pong", payload: {}, id: "" }
+      ])
+    }))
+
+  it.effect("answers a bad frame by an error that echoes its id, and goes on", () =>
+    Effect.gen(function* () {
+      const { next, receive } = yield* connect()
+      yield* receive("{", `{"type":"nope","id":"x"}`, ping(1))
+      assert.deepStrictEqual(yield* Effect.all([next, next, next]), [
+        { type: "error", payload: { code: "invalid_request", detail: "Expected JSON" } },
+        { type: "error", payload: { code: "invalid_request", detail: "Unknown frame type" }, id: "x" },
+        { type: "pong", payload: {}, id: 1 }
+      ])
+    }))
+
+  it.effect("closes with 4400 after five bad frames in a row, and a good one starts the count again", () =>
+    Effect.gen(function* () {
+      const { fiber, receive, rest } = yield* connect()
+      yield* receive(...Array.from({ length: 4 }, () => "bad"), ping(), ...Array.from({ length: 6 }, () => "bad"))
+      yield* Fiber.join(fiber)
+      const sent: ReadonlyArray<unknown> = yield* rest
+      assert.deepStrictEqual(sent.map((frame) => Predicate.hasProperty(frame, "type") ? frame.type : frame), [
+        ...Array.from({ length: 4 }, () => "error"),
+        "pong",
+        ...Array.from({ length: 5 }, () => "error"),
+        badMessages
+      ])
+    }))
+
+  it.effect("closes with 4400 at once for a binary frame, and answers nothing that came after it", () =>
+    Effect.gen(function* () {
+      const { fiber, receive, rest } = yield* connect()
+      yield* receive(new TextEncoder().encode(ping()), ping())
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(yield* rest, [badMessages])
+    }))
+
+  it.effect("closes with 4429 at the first frame over the rate, and not for a client that keeps to it", () =>
+    Effect.gen(function* () {
+      const { fiber, receive, rest } = yield* connect()
+      const pings = (count: number) => receive(...Array.from({ length: count }, () => ping()))
+      yield* pings(40)
+      for (let second = 0; second < 5; second++) {
+        yield* TestClock.adjust("1 second")
+        yield* pings(20)
+      }
+      yield* TestClock.adjust("0 millis")
+      assert.strictEqual((yield* rest).length, 140)
+      yield* pings(1)
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(yield* rest, [{ code: 4429, reason: "rate_limited" }])
+    }))
+
+  it.effect("closes with 1011 when a handler dies, and ends without failure", () =>
+    Effect.gen(function* () {
+      const { fiber, receive, rest } = yield* connect((sent) =>
+        (sent as { type?: string }).type === "pong" ? Effect.die("a bug") : Effect.void
+      )
+      yield* receive(ping())
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual((yield* rest).at(-1), { code: 1011, reason: "internal_error" })
+    }))
+
+  it.effect("ends without failure when the client goes away", () =>
+    Effect.gen(function* () {
+      const { fiber, hangUp, rest } = yield* connect()
+      yield* hangUp
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(yield* rest, [])
+    }))
+})
