@@ -1,6 +1,7 @@
 // What a tenant's backend and its apps do, without types: HTTP calls and WebSockets.
 import * as NodeWS from "@effect/platform-node/NodeWS"
 import { once } from "node:events"
+import { request } from "node:http"
 import { setTimeout } from "node:timers/promises"
 import { adminKey } from "./Process.ts"
 
@@ -127,5 +128,32 @@ export const within = async <A>(seconds: number, what: string, promise: Promise<
     return await Promise.race([promise, late])
   } finally {
     timer.abort()
+  }
+}
+
+/** What a WebSocket handshake that is refused is answered; 101 when it is not. */
+export const handshake = async (target: Target, token: string): Promise<Answer> => {
+  const { hostname, port } = new URL(target.url)
+  const sent = request({
+    hostname,
+    port,
+    path: "/ws",
+    headers: {
+      authorization: `Bearer ${token}`,
+      connection: "Upgrade",
+      upgrade: "websocket",
+      "sec-websocket-version": "13",
+      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="
+    }
+  })
+  sent.end()
+  const [response, socket] = await Promise.race([once(sent, "response"), once(sent, "upgrade")])
+  socket?.destroy()
+  const text = socket === undefined ? String(Buffer.concat(await Array.fromAsync(response))) : ""
+  return {
+    status: response.statusCode,
+    headers: new Headers(response.headers as Record<string, string>),
+    text,
+    body: text === "" ? undefined : JSON.parse(text)
   }
 }
