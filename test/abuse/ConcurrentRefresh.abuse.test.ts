@@ -20,7 +20,7 @@ const pairsOf = (answers: ReadonlyArray<Server.Answer>) => {
 
 layer(Server.layer(), Wire.options)("ConcurrentRefresh", (it) => {
   it.effect("answers fifty parallel refreshes of one token by one and the same pair, which then works", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* Wire.signIn(yield* Wire.makeTenant)
       const answers = yield* atOnce(50, () => Wire.refresh(first.refresh_token))
       assert.strictEqual(pairsOf(answers).size, 1)
@@ -30,7 +30,7 @@ layer(Server.layer(), Wire.options)("ConcurrentRefresh", (it) => {
     }))
 
   it.effect("refuses no request that is in flight with the old session token meanwhile", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* Wire.signIn(yield* Wire.makeTenant)
       const answers = yield* atOnce(
         50,
@@ -41,7 +41,7 @@ layer(Server.layer(), Wire.options)("ConcurrentRefresh", (it) => {
     }))
 
   it.effect("gives fifty parallel calls of a device that slept through its answer one replacement pair", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* Wire.signIn(yield* Wire.makeTenant)
       const lost = yield* Wire.refreshed(first.refresh_token)
       yield* age(Wire.sessionIdOf(first.token) as SessionId, 3600)
@@ -53,7 +53,7 @@ layer(Server.layer(), Wire.options)("ConcurrentRefresh", (it) => {
     }))
 
   it.effect("hands out one line of pairs when every holder of a pair refreshes it at once, again and again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       let pair: Wire.Pair = yield* Wire.signIn(yield* Wire.makeTenant)
       for (let generation = 0; generation < 5; generation++) {
         const answers = yield* atOnce(10, () => Wire.refresh(pair.refresh_token))
@@ -64,7 +64,7 @@ layer(Server.layer(), Wire.options)("ConcurrentRefresh", (it) => {
     }))
 
   it.effect("gives one pair although two instances share the calls", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* Wire.signIn(yield* Wire.makeTenant)
       const second = yield* Layer.build(
         Layer.fresh(Layer.unwrap(Effect.map(World.config(), SystemUnderTest.layerNoDatabase)))

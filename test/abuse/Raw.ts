@@ -60,7 +60,10 @@ export class Connection {
   }
 
   /** The next answer, or `undefined` when the connection ends without one. */
-  readonly answer = Effect.promise(() => this.#next(readAnswer))
+  readonly answer = Effect.promise(() => this.#next(readAnswer(false)))
+
+  /** The next answer to a HEAD, which has no body whatever its headers say. */
+  readonly headAnswer = Effect.promise(() => this.#next(readAnswer(true)))
 
   /** The next frame, or `undefined` when the connection ends without one. */
   readonly frame = Effect.promise(() => this.#next(readFrame))
@@ -69,7 +72,7 @@ export class Connection {
   readonly json = Effect.map(this.frame, (frame): any => frame && JSON.parse(frame.payload.toString()))
 
   /** Reads on to the close frame: its code and reason; `undefined` when the connection ends without one. */
-  readonly closed = Effect.gen({ self: this }, function*() {
+  readonly closed = Effect.gen({ self: this }, function* () {
     for (;;) {
       const frame = yield* this.frame
       if (frame === undefined) return undefined
@@ -84,7 +87,7 @@ export class Connection {
 }
 
 /** One answer with its whole body. */
-const readAnswer = (bytes: Buffer, ended: boolean): readonly [RawAnswer, Buffer] | undefined => {
+const readAnswer = (bodiless: boolean) => (bytes: Buffer, ended: boolean): readonly [RawAnswer, Buffer] | undefined => {
   const end = bytes.indexOf("\r\n\r\n")
   if (end < 0) return undefined
   const [first = "", ...lines] = bytes.subarray(0, end).toString("latin1").split("\r\n")
@@ -94,7 +97,7 @@ const readAnswer = (bytes: Buffer, ended: boolean): readonly [RawAnswer, Buffer]
   const body = bytes.subarray(end + 4)
   const answer = (length: number) =>
     [{ status, headers, text: body.subarray(0, length).toString() }, body.subarray(length)] as const
-  if (status < 200 || status === 204 || status === 304) return answer(0)
+  if (bodiless || status < 200 || status === 204 || status === 304) return answer(0)
   if (headers["content-length"] !== undefined) {
     const length = Number(headers["content-length"])
     return body.length < length ? undefined : answer(length)
@@ -153,7 +156,7 @@ export const encode = (code: number, payload: string | Uint8Array, options: Fram
 }
 
 /** A connection to the service, cut when the scope closes. */
-export const connect = Effect.gen(function*() {
+export const connect = Effect.gen(function* () {
   const { port } = new URL(yield* baseUrl)
   return yield* Effect.acquireRelease(
     Effect.callback<Connection>((resume) => {
@@ -165,11 +168,11 @@ export const connect = Effect.gen(function*() {
 })
 
 /** The first answer to `bytes`, on a connection of its own. */
-export const exchange = (bytes: string | Uint8Array) =>
-  Effect.scoped(Effect.gen(function*() {
+export const exchange = (bytes: string) =>
+  Effect.scoped(Effect.gen(function* () {
     const connection = yield* connect
     connection.send(bytes)
-    return yield* connection.answer
+    return yield* (bytes.startsWith("HEAD ") ? connection.headAnswer : connection.answer)
   }))
 
 export const request = (line: string, headers: ReadonlyArray<string> = [], body = ""): string =>
@@ -186,7 +189,7 @@ export const handshake = (path: string, headers: ReadonlyArray<string> = []): st
   ])
 
 /** An open socket, `ready` already read. */
-export const openSocket = Effect.fn("openSocket")(function*(token: string, query = "") {
+export const openSocket = Effect.fn("openSocket")(function* (token: string, query = "") {
   const connection = yield* connect
   connection.send(handshake(`/ws?token=${token}${query}`))
   const answer = yield* connection.answer

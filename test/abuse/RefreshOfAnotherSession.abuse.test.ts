@@ -7,7 +7,7 @@ import * as Server from "../support/Server.ts"
 import { age } from "../support/Time.ts"
 import * as Wire from "./Wire.ts"
 
-const twoDevices = Effect.gen(function*() {
+const twoDevices = Effect.gen(function* () {
   const tenant = yield* Wire.makeTenant
   const phone = yield* Wire.signIn(tenant)
   const laptop = yield* Wire.signIn(tenant)
@@ -15,7 +15,7 @@ const twoDevices = Effect.gen(function*() {
   return { tenant, phone, laptop }
 })
 
-const lives = Effect.fn("lives")(function*(pair: Wire.Pair) {
+const lives = Effect.fn("lives")(function* (pair: Wire.Pair) {
   assert.strictEqual((yield* Wire.me(pair.token)).status, 200)
   const next = yield* Wire.refreshed(pair.refresh_token)
   assert.strictEqual((yield* Wire.me(next.token)).status, 200)
@@ -23,7 +23,7 @@ const lives = Effect.fn("lives")(function*(pair: Wire.Pair) {
 
 layer(Server.layer(), Wire.options)("RefreshOfAnotherSession", (it) => {
   it.effect("keeps the laptop signed in when the phone's old token is replayed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { laptop, phone } = yield* twoDevices
       const next = yield* Wire.refreshed(phone.refresh_token)
       yield* Wire.refreshed(next.refresh_token)
@@ -33,7 +33,7 @@ layer(Server.layer(), Wire.options)("RefreshOfAnotherSession", (it) => {
     }))
 
   it.effect("ends the phone alone when the laptop's secret is presented under the phone's id", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { laptop, phone } = yield* twoDevices
       const mixed = phone.refresh_token.slice(0, 32) + laptop.refresh_token.slice(32)
       Wire.isProblem(yield* Wire.refresh(mixed), 401, "refresh_token_reused")
@@ -42,7 +42,7 @@ layer(Server.layer(), Wire.options)("RefreshOfAnotherSession", (it) => {
     }))
 
   it.effect("keeps both signed in while both refresh at the same moment, many times over", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { laptop, phone } = yield* twoDevices
       let pairs: ReadonlyArray<Wire.Pair> = [phone, laptop]
       for (let round = 0; round < 5; round++) {
@@ -56,7 +56,7 @@ layer(Server.layer(), Wire.options)("RefreshOfAnotherSession", (it) => {
     }))
 
   it.effect("keeps the laptop signed in when the phone logs out or its session runs out", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { laptop, phone, tenant } = yield* twoDevices
       assert.strictEqual((yield* call("POST", "/api/logout", { bearer: phone.token })).status, 204)
       const tablet = yield* Wire.signIn(tenant)
@@ -67,7 +67,7 @@ layer(Server.layer(), Wire.options)("RefreshOfAnotherSession", (it) => {
     }))
 
   it.effect("refuses a session token as a refresh token and a refresh token as a session token", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { laptop, phone } = yield* twoDevices
       Wire.isProblem(yield* Wire.me(phone.refresh_token), 401, "invalid_token")
       assert.strictEqual((yield* Wire.me(phone.token)).status, 200)

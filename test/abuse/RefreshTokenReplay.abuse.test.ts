@@ -8,7 +8,7 @@ import { age } from "../support/Time.ts"
 import * as Wire from "./Wire.ts"
 
 /** A session with all the pairs it ever had, each used before the next. */
-const family = Effect.fn("family")(function*(rotations: number) {
+const family = Effect.fn("family")(function* (rotations: number) {
   const pairs: Array<Wire.Pair> = [yield* Wire.signIn(yield* Wire.makeTenant)]
   for (let rotation = 0; rotation < rotations; rotation++) {
     const pair = yield* Wire.refreshed(pairs.at(-1)!.refresh_token)
@@ -20,7 +20,7 @@ const family = Effect.fn("family")(function*(rotations: number) {
 
 const later = (pair: Wire.Pair, seconds: number) => age(Wire.sessionIdOf(pair.token) as SessionId, seconds)
 
-const isDead = Effect.fn("isDead")(function*(pairs: ReadonlyArray<Wire.Pair>, code: string) {
+const isDead = Effect.fn("isDead")(function* (pairs: ReadonlyArray<Wire.Pair>, code: string) {
   for (const [generation, pair] of pairs.entries()) {
     Wire.isProblem(yield* Wire.me(pair.token), 401, "invalid_token", `session token ${generation}`)
     Wire.isProblem(yield* Wire.refresh(pair.refresh_token), 401, code, `refresh token ${generation}`)
@@ -29,7 +29,7 @@ const isDead = Effect.fn("isDead")(function*(pairs: ReadonlyArray<Wire.Pair>, co
 
 layer(Server.layer(), Wire.options)("RefreshTokenReplay", (it) => {
   it.effect("repeats the same pair within the grace window, and ends nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [first, second] = yield* family(1)
       yield* later(first!, 29)
       assert.deepEqual((yield* Wire.refreshed(first!.refresh_token)).refresh_token, second!.refresh_token)
@@ -37,7 +37,7 @@ layer(Server.layer(), Wire.options)("RefreshTokenReplay", (it) => {
     }))
 
   it.effect("ends the whole family when a used token comes back after the grace window", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const pairs = yield* family(1)
       yield* later(pairs[0]!, 31)
       Wire.isProblem(yield* Wire.refresh(pairs[0]!.refresh_token), 401, "refresh_token_reused")
@@ -45,14 +45,14 @@ layer(Server.layer(), Wire.options)("RefreshTokenReplay", (it) => {
     }))
 
   it.effect("ends the whole family on a token two rotations old, although no grace window has passed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const pairs = yield* family(2)
       Wire.isProblem(yield* Wire.refresh(pairs[0]!.refresh_token), 401, "refresh_token_reused")
       yield* isDead(pairs, "refresh_token_reused")
     }))
 
   it.effect("refuses every one of ten generations after the revocation, the unborn next one included", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const pairs = yield* family(10)
       yield* later(pairs[0]!, 31)
       Wire.isProblem(yield* Wire.refresh(pairs[4]!.refresh_token), 401, "refresh_token_reused")
@@ -61,11 +61,13 @@ layer(Server.layer(), Wire.options)("RefreshTokenReplay", (it) => {
     }))
 
   it.effect("lets no refresh through that races the replay of an old token", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (let round = 0; round < 5; round++) {
         const pairs = yield* family(2)
         const answers = yield* Effect.all(
-          [pairs[2]!, pairs[0]!, pairs[2]!, pairs[0]!, pairs[2]!].map(({ refresh_token }) => Wire.refresh(refresh_token)),
+          [pairs[2]!, pairs[0]!, pairs[2]!, pairs[0]!, pairs[2]!].map(({ refresh_token }) =>
+            Wire.refresh(refresh_token)
+          ),
           { concurrency: "unbounded" }
         )
         const won = answers.filter(({ status }) => status === 200).map(({ body }) => body as Wire.Pair)
@@ -78,7 +80,7 @@ layer(Server.layer(), Wire.options)("RefreshTokenReplay", (it) => {
     }))
 
   it.effect("ends the session for a right id with a made-up secret, and for no other session's id", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const tenant = yield* Wire.makeTenant
       const victim = yield* Wire.signIn(tenant)
       const bystander = yield* Wire.signIn(tenant)
@@ -90,10 +92,14 @@ layer(Server.layer(), Wire.options)("RefreshTokenReplay", (it) => {
     }))
 
   it.effect("signs the same user in afresh at once after a replay, within the same second", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const tenant = yield* Wire.makeTenant
       const first = yield* Wire.signIn(tenant)
-      Wire.isProblem(yield* Wire.refresh(first.refresh_token.slice(0, 32) + "0".repeat(32)), 401, "refresh_token_reused")
+      Wire.isProblem(
+        yield* Wire.refresh(first.refresh_token.slice(0, 32) + "0".repeat(32)),
+        401,
+        "refresh_token_reused"
+      )
       const fresh = yield* Wire.signIn(tenant)
       assert.strictEqual((yield* Wire.me(fresh.token)).status, 200)
       yield* Wire.refreshed(fresh.refresh_token)

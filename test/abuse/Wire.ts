@@ -24,19 +24,19 @@ export const password = "correct horse battery"
 
 export const options = { excludeTestServices: true, timeout: "60 seconds" } as const
 
-export const makeTenant = Effect.gen(function*() {
+export const makeTenant = Effect.gen(function* () {
   const answer = yield* call("POST", "/api/admin/tenants", { bearer: World.adminKey, json: { name: "Voice" } })
   assert.strictEqual(answer.status, 201, answer.text)
   return answer.body as Tenant
 })
 
-export const signIn = Effect.fn("signIn")(function*(tenant: Tenant, username = "ada") {
+export const signIn = Effect.fn("signIn")(function* (tenant: Tenant, username = "ada") {
   const answer = yield* Server.autoAuth(tenant.api_key, { username })
   assert.strictEqual(answer.status, 200, answer.text)
   return answer.body as SignedIn
 })
 
-export const createUser = Effect.fn("createUser")(function*(tenant: Tenant, username = "ada") {
+export const createUser = Effect.fn("createUser")(function* (tenant: Tenant, username = "ada") {
   const answer = yield* call("POST", "/api/tenant/users", { bearer: tenant.api_key, json: { username, password } })
   assert.strictEqual(answer.status, 201, answer.text)
   return answer.body as { readonly id: number }
@@ -44,7 +44,7 @@ export const createUser = Effect.fn("createUser")(function*(tenant: Tenant, user
 
 export const refresh = (refresh_token: string) => call("POST", "/api/token/refresh", { json: { refresh_token } })
 
-export const refreshed = Effect.fn("refreshed")(function*(refresh_token: string) {
+export const refreshed = Effect.fn("refreshed")(function* (refresh_token: string) {
   const answer = yield* refresh(refresh_token)
   assert.strictEqual(answer.status, 200, answer.text)
   return answer.body as Pair
