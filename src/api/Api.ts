@@ -6,6 +6,7 @@ import { Realtime } from "./Realtime.ts"
 import { documentCredentials } from "./Security.ts"
 import { Sessions } from "./Sessions.ts"
 import { System } from "./System.ts"
+import { Tenant } from "./Tenant.ts"
 import { Tenants } from "./Tenants.ts"
 import { Users } from "./Users.ts"
 
@@ -13,6 +14,7 @@ export class Api extends HttpApi.make("roomkey")
   .add(Sessions)
   .add(Channels)
   .add(Realtime)
+  .add(Tenant)
   .add(Users)
   .add(Tenants)
   .add(System)

@@ -56,6 +56,11 @@ export class TenantSuspended extends HttpApiError.Problem<TenantSuspended>()(
   ...problem("tenant_suspended", 403, "The tenant is suspended")
 ) {}
 
+export class RegistrationDisabled extends HttpApiError.Problem<RegistrationDisabled>()(
+  "RegistrationDisabled",
+  ...problem("registration_disabled", 403, "The app does not let users register themselves")
+) {}
+
 export class UserBanned extends HttpApiError.Problem<UserBanned>()(
   "UserBanned",
   ...problem("user_banned", 403, "The user is banned")
@@ -89,6 +94,11 @@ export class CustomIdTaken extends HttpApiError.Problem<CustomIdTaken>()(
 export class CustomIdImmutable extends HttpApiError.Problem<CustomIdImmutable>()(
   "CustomIdImmutable",
   ...problem("custom_id_immutable", 409, "The user's custom_id is set and cannot change")
+) {}
+
+export class LastApiKey extends HttpApiError.Problem<LastApiKey>()(
+  "LastApiKey",
+  ...problem("last_api_key", 409, "This is the tenant's last key that works: repeat with force=true to revoke it")
 ) {}
 
 export class PayloadTooLarge extends HttpApiError.Problem<PayloadTooLarge>()(

@@ -1,8 +1,9 @@
 // Signing in, refreshing, and what a signed-in user may ask about itself.
-import { Schema } from "effect"
+import { DateTime, Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { TenantId } from "../domain/Ids.ts"
+import { SessionId, TenantId } from "../domain/Ids.ts"
 import { Password } from "../domain/Password.ts"
+import type { SessionInfo } from "../domain/Session.ts"
 import { Username } from "../domain/User.ts"
 import { ApiKeyPresented, SessionToken } from "./Authorization.ts"
 import {
@@ -11,10 +12,14 @@ import {
   InvalidApiKey,
   InvalidCredentials,
   InvalidRefreshToken,
+  InvalidRequest,
+  NotFound,
   RefreshTokenReused,
+  RegistrationDisabled,
   TenantSuspended,
   Unavailable,
-  UserBanned
+  UserBanned,
+  UsernameTaken
 } from "./Problems.ts"
 import { profileFields, User } from "./User.ts"
 
@@ -36,6 +41,24 @@ export const Me = Schema.Struct({
   picture_url: User.fields.picture_url,
   metadata: User.fields.metadata
 })
+
+const Timestamp = Schema.String.annotate({ description: "RFC 3339", format: "date-time" })
+
+export const Session = Schema.Struct({
+  id: SessionId,
+  created_at: Timestamp,
+  last_seen_at: Timestamp.annotate({ description: "The last sign-in or refresh" }),
+  expires_at: Timestamp.annotate({ description: "When it ends if it is never refreshed again" })
+})
+
+export const toSession = (session: SessionInfo): typeof Session.Type => ({
+  id: session.id,
+  created_at: DateTime.formatIso(DateTime.makeUnsafe(session.createdAt)),
+  last_seen_at: DateTime.formatIso(DateTime.makeUnsafe(session.lastSeenAt)),
+  expires_at: DateTime.formatIso(DateTime.makeUnsafe(session.expiresAt))
+})
+
+export const OwnSession = Schema.Struct({ ...Session.fields, current: Schema.Boolean })
 
 export class Sessions extends HttpApiGroup.make("sessions")
   .add(
@@ -70,6 +93,47 @@ export class Sessions extends HttpApiGroup.make("sessions")
     HttpApiEndpoint.get("me", "/api/me", { success: Me }).middleware(SessionToken).annotateMerge(
       OpenApi.annotations({ summary: "Who the token signs in" })
     ),
+    HttpApiEndpoint.post("register", "/api/register", {
+      payload: Schema.Struct({
+        app_id: Schema.String.check(Schema.isMaxLength(256)),
+        username: Username,
+        password: Password
+      }),
+      success: SignedIn.pipe(HttpApiSchema.status(201)),
+      error: [
+        RegistrationDisabled,
+        TenantSuspended,
+        UsernameTaken,
+        InvalidRequest,
+        InvalidCredentials,
+        UserBanned,
+        Unavailable
+      ]
+    }).annotateMerge(OpenApi.annotations({
+      summary: "Make an account",
+      description: "Where the tenant has switched it on."
+    })),
+    HttpApiEndpoint.get("mySessions", "/api/me/sessions", {
+      success: Schema.Array(OwnSession),
+      error: Unavailable
+    }).middleware(SessionToken).annotateMerge(OpenApi.annotations({ summary: "Where you are signed in" })),
+    HttpApiEndpoint.delete("endMySessions", "/api/me/sessions", {
+      success: HttpApiSchema.NoContent,
+      error: Unavailable
+    }).middleware(SessionToken).annotateMerge(OpenApi.annotations({ summary: "Sign out everywhere else" })),
+    HttpApiEndpoint.delete("endMySession", "/api/me/sessions/:id", {
+      params: { id: SessionId },
+      success: HttpApiSchema.NoContent,
+      error: [NotFound, Unavailable]
+    }).middleware(SessionToken).annotateMerge(OpenApi.annotations({ summary: "Sign out one device" })),
+    HttpApiEndpoint.post("changePassword", "/api/me/password", {
+      payload: Schema.Struct({ current_password: Password, new_password: Password }),
+      success: HttpApiSchema.NoContent,
+      error: [InvalidCredentials, InvalidRequest, Unavailable]
+    }).middleware(SessionToken).annotateMerge(OpenApi.annotations({
+      summary: "Change your password",
+      description: "Signs out everywhere else."
+    })),
     HttpApiEndpoint.post("logout", "/api/logout", {
       success: HttpApiSchema.NoContent,
       error: Unavailable

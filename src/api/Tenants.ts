@@ -4,7 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { TenantId } from "../domain/Ids.ts"
 import { TenantName } from "../domain/Tenant.ts"
 import { AdminKey } from "./Authorization.ts"
-import { Unavailable } from "./Problems.ts"
+import { NotFound, Unavailable } from "./Problems.ts"
 
 export const Tenant = Schema.Struct({
   id: TenantId,
@@ -28,6 +28,20 @@ export class Tenants extends HttpApiGroup.make("tenants")
       success: CreatedTenant.pipe(HttpApiSchema.status(201)),
       error: Unavailable
     }).annotateMerge(OpenApi.annotations({ summary: "Make a tenant and its first API key" })),
+    HttpApiEndpoint.patch("change", "/api/admin/tenants/:id", {
+      params: { id: TenantId },
+      payload: Schema.Struct({
+        name: Schema.optionalKey(TenantName),
+        suspended: Schema.optionalKey(Schema.Boolean)
+      }),
+      success: Tenant,
+      error: [NotFound, Unavailable]
+    }).annotateMerge(OpenApi.annotations({ summary: "Rename, suspend or resume a tenant" })),
+    HttpApiEndpoint.delete("delete", "/api/admin/tenants/:id", {
+      params: { id: TenantId },
+      success: HttpApiSchema.NoContent,
+      error: [NotFound, Unavailable]
+    }).annotateMerge(OpenApi.annotations({ summary: "Delete a tenant and everything of its" })),
     HttpApiEndpoint.get("list", "/api/admin/tenants", { success: Schema.Array(Tenant), error: Unavailable })
       .annotateMerge(OpenApi.annotations({ summary: "All tenants" }))
   )

@@ -1,10 +1,12 @@
 // A tenant's users, for its backend.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { UserId } from "../domain/Ids.ts"
+import { SessionId, UserId } from "../domain/Ids.ts"
 import { Password } from "../domain/Password.ts"
+import { Metadata, PictureUrl } from "../domain/User.ts"
 import { ApiKey } from "./Authorization.ts"
-import { CustomIdTaken, InvalidRequest, NotFound, Unavailable, UsernameTaken } from "./Problems.ts"
+import { CustomIdImmutable, CustomIdTaken, InvalidRequest, NotFound, Unavailable, UsernameTaken } from "./Problems.ts"
+import { Session } from "./Sessions.ts"
 import { profileFields, User } from "./User.ts"
 
 export const TenantUser = Schema.Struct({
@@ -40,6 +42,45 @@ export class Users extends HttpApiGroup.make("users")
       success: TenantUser.pipe(HttpApiSchema.status(201)),
       error: [UsernameTaken, CustomIdTaken, InvalidRequest, Unavailable]
     }).annotateMerge(OpenApi.annotations({ summary: "Add a user, with a password if it signs in by one" })),
+    HttpApiEndpoint.get("read", "/api/tenant/users/:id", {
+      params: { id: UserId },
+      success: TenantUser,
+      error: [NotFound, Unavailable]
+    }).annotateMerge(OpenApi.annotations({ summary: "One user" })),
+    HttpApiEndpoint.patch("change", "/api/tenant/users/:id", {
+      params: { id: UserId },
+      payload: Schema.Struct({
+        custom_id: profileFields.custom_id,
+        picture_url: Schema.optionalKey(Schema.NullOr(PictureUrl)),
+        metadata: Schema.optionalKey(Schema.NullOr(Metadata)),
+        banned: Schema.optionalKey(Schema.Boolean)
+      }),
+      success: TenantUser,
+      error: [NotFound, CustomIdTaken, CustomIdImmutable, Unavailable]
+    }).annotateMerge(OpenApi.annotations({
+      summary: "Change a user, ban or unban it",
+      description: "Absent fields stay. A ban ends every session of the user."
+    })),
+    HttpApiEndpoint.delete("erase", "/api/tenant/users/:id", {
+      params: { id: UserId },
+      success: HttpApiSchema.NoContent,
+      error: [NotFound, Unavailable]
+    }).annotateMerge(OpenApi.annotations({ summary: "Erase a user and everything of theirs" })),
+    HttpApiEndpoint.get("sessions", "/api/tenant/users/:id/sessions", {
+      params: { id: UserId },
+      success: Schema.Array(Session),
+      error: [NotFound, Unavailable]
+    }).annotateMerge(OpenApi.annotations({ summary: "Where a user is signed in" })),
+    HttpApiEndpoint.delete("endSessions", "/api/tenant/users/:id/sessions", {
+      params: { id: UserId },
+      success: HttpApiSchema.NoContent,
+      error: [NotFound, Unavailable]
+    }).annotateMerge(OpenApi.annotations({ summary: "Sign a user out everywhere" })),
+    HttpApiEndpoint.delete("endSession", "/api/tenant/sessions/:id", {
+      params: { id: SessionId },
+      success: HttpApiSchema.NoContent,
+      error: [NotFound, Unavailable]
+    }).annotateMerge(OpenApi.annotations({ summary: "End one session" })),
     HttpApiEndpoint.put("setPassword", "/api/tenant/users/:id/password", {
       params: { id: UserId },
       payload: Schema.Struct({ password: Password }),

@@ -21,6 +21,20 @@ export interface PresentedApiKey {
   readonly digest: Uint8Array
 }
 
+/** A key as its tenant sees it: everything but the secret. Times are milliseconds of the Unix epoch. */
+export interface ApiKeyInfo {
+  readonly id: ApiKeyId
+  readonly label: string | null
+  readonly createdAt: number
+  readonly expiresAt: number | null
+  readonly lastUsedAt: number | null
+}
+
+export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKeyNotFound", {}) {}
+
+/** Without this key the tenant's backend could not call any more. */
+export class LastApiKey extends Schema.TaggedError<LastApiKey>()("LastApiKey", {}) {}
+
 export class InvalidApiKey extends Schema.TaggedError<InvalidApiKey>()("InvalidApiKey", {}) {}
 
 export class InvalidAdminKey extends Schema.TaggedError<InvalidAdminKey>()("InvalidAdminKey", {}) {}

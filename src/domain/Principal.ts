@@ -9,6 +9,8 @@ export interface SessionPrincipal {
   readonly appId: AppId
   readonly user: User
   readonly expiresIn: number
+  /** How long ago the session's present token pair was made, in seconds. */
+  readonly issuedAgo: number
   readonly allowedOrigins: ReadonlyArray<string>
 }
 

@@ -56,7 +56,15 @@ export interface MintedTokens {
   readonly refreshDigest: Uint8Array
 }
 
-export const EndReason = Schema.Literals(["logout", "reuse", "evicted", "password_changed", "revoked", "user_banned"])
+export const EndReason = Schema.Literals([
+  "logout",
+  "reuse",
+  "evicted",
+  "password_changed",
+  "revoked",
+  "user_banned",
+  "user_erased"
+])
 export type EndReason = typeof EndReason.Type
 
 export interface SessionRecord {
@@ -89,13 +97,25 @@ export interface SessionRecord {
   }
 }
 
+/** A session as its user, or its tenant, sees it. Times are milliseconds of the Unix epoch. */
+export interface SessionInfo {
+  readonly id: SessionId
+  readonly createdAt: number
+  /** The last sign-in or refresh. */
+  readonly lastSeenAt: number
+  /** When it ends if it is never refreshed again. */
+  readonly expiresAt: number
+}
+
+export class SessionNotFound extends Schema.TaggedError<SessionNotFound>()("SessionNotFound", {}) {}
+
 export class InvalidToken extends Schema.TaggedError<InvalidToken>()("InvalidToken", {}) {}
 
 export class TokenExpired extends Schema.TaggedError<TokenExpired>()("TokenExpired", {}) {}
 
 type Matches = (left: Uint8Array, right: Uint8Array) => boolean
 
-export type AccessVerdict = "Current" | "Previous" | "Expired" | "Unknown"
+export type AccessVerdict = "Current" | "Previous" | "Expired" | "Ended" | "Unknown"
 
 /** What a session token whose secret hashes to `digest` is worth now. */
 export const judgeAccess = (record: SessionRecord, digest: Uint8Array, matches: Matches): AccessVerdict => {
@@ -103,7 +123,7 @@ export const judgeAccess = (record: SessionRecord, digest: Uint8Array, matches: 
   const current = matches(access.digest, digest)
   const previous = access.previousDigest !== null && matches(access.previousDigest, digest)
   if (!current && !previous) return "Unknown"
-  if (record.endReason !== null) return "Unknown"
+  if (record.endReason !== null) return "Ended"
   const left = Math.min(record.sessionLeft, current ? access.left : access.previousLeft)
   if (left <= 0) return "Expired"
   return current ? "Current" : "Previous"

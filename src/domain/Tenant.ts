@@ -13,7 +13,27 @@ export interface Tenant {
   readonly suspended: boolean
   /** Created, in milliseconds of the Unix epoch. */
   readonly createdAt: number
+  readonly settings: TenantSettings
 }
+
+/** What a tenant decides for itself. */
+export interface TenantSettings {
+  /** Whether anybody who knows the app id may make an account. */
+  readonly registrationEnabled: boolean
+  /** Origins of pages that may open a socket; none listed means any. */
+  readonly allowedOrigins: ReadonlyArray<string>
+  /** The fewest characters of a new password, where it is not the default. */
+  readonly passwordMinLength: number | null
+}
+
+export interface TenantChange extends Partial<TenantSettings> {
+  readonly name?: TenantName | undefined
+  readonly suspended?: boolean | undefined
+}
+
+export class TenantNotFound extends Schema.TaggedError<TenantNotFound>()("TenantNotFound", {}) {}
+
+export class RegistrationDisabled extends Schema.TaggedError<RegistrationDisabled>()("RegistrationDisabled", {}) {}
 
 export class TenantSuspended extends Schema.TaggedError<TenantSuspended>()("TenantSuspended", {
   tenantId: TenantId

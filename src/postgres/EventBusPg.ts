@@ -13,9 +13,10 @@ export const channel = "roomkey"
 const decodeReason = Schema.decodeUnknownOption(EndReason)
 const decodeSessionId = Schema.decodeUnknownOption(SessionId)
 
-/** `ended <reason> <session id>`. A word from a newer version is no event for this one. */
+/** `ended <reason> <session id>`, or `recheck` after a change to a whole tenant. A word from a newer version is no event for this one. */
 export const parsePayload = (payload: string): Option.Option<Event> => {
   const [word, reason, id] = payload.split(" ")
+  if (word === "recheck") return Option.some(Event.Gap())
   if (word !== "ended") return Option.none()
   return Option.map(
     Option.all([decodeReason(reason), decodeSessionId(id)]),

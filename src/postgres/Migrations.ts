@@ -2,10 +2,12 @@
 // nothing left to do. A step that has landed is never edited.
 import * as Migrator from "effect/sql/Migrator"
 import initial from "./migrations/0001_initial.ts"
+import apiKeyLastUsed from "./migrations/0002_api_key_last_used.ts"
 
 export const run = Migrator.make({})({
   table: "roomkey_migrations",
   loader: Migrator.fromRecord({
-    "0001_initial": initial
+    "0001_initial": initial,
+    "0002_api_key_last_used": apiKeyLastUsed
   })
 })

@@ -1,20 +1,26 @@
 // Tenants in PostgreSQL.
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { Effect, Layer, Option, Schema } from "effect"
+import type { Row } from "effect/sql/SqlConnection"
+import type { Statement } from "effect/sql/Statement"
 import { AppId, TenantId } from "../domain/Ids.ts"
 import type { Tenant } from "../domain/Tenant.ts"
 import { TenantRepository } from "../services/TenantRepository.ts"
 import { attempt, rows } from "./Query.ts"
 
 const tenantColumns = `id::float8 as id, name, app_id, suspended_at is not null as suspended,
-  (extract(epoch from created_at) * 1000)::float8 as created_at`
+  (extract(epoch from created_at) * 1000)::float8 as created_at,
+  registration_enabled, allowed_origins, password_min_length`
 
 const TenantRow = Schema.Struct({
   id: TenantId,
   name: Schema.String,
   app_id: AppId,
   suspended: Schema.Boolean,
-  created_at: Schema.Finite
+  created_at: Schema.Finite,
+  registration_enabled: Schema.Boolean,
+  allowed_origins: Schema.Array(Schema.String),
+  password_min_length: Schema.NullOr(Schema.Int)
 })
 
 const toTenant = (row: typeof TenantRow.Type): Tenant => ({
@@ -22,7 +28,12 @@ const toTenant = (row: typeof TenantRow.Type): Tenant => ({
   name: row.name,
   appId: row.app_id,
   suspended: row.suspended,
-  createdAt: Math.floor(row.created_at)
+  createdAt: Math.floor(row.created_at),
+  settings: {
+    registrationEnabled: row.registration_enabled,
+    allowedOrigins: row.allowed_origins,
+    passwordMinLength: row.password_min_length
+  }
 })
 
 const createStatement = `
@@ -33,12 +44,42 @@ with created as (
 )
 select ${tenantColumns} from created`
 
+/** `null` leaves a column as it is; the length, which may become null, has a flag beside it. */
+const updateStatement = `
+with changed as (
+  update tenants set
+    name = coalesce($2::text, name),
+    suspended_at = case when $3::boolean is null then suspended_at when $3 then coalesce(suspended_at, now()) end,
+    registration_enabled = coalesce($4::boolean, registration_enabled),
+    allowed_origins = coalesce($5::text[], allowed_origins),
+    password_min_length = case when $6::boolean then $7::integer else password_min_length end
+  where id = $1::bigint
+  returning *
+), told as (
+  select pg_notify('roomkey', 'recheck') from changed where $3 is not null
+)
+select ${tenantColumns} from changed left join told on true`
+
+/** Sessions have no foreign key, so they go first. */
+const removeStatement = `
+with gone as (
+  delete from sessions s using users u where u.id = s.user_id and u.tenant_id = $1::bigint
+), removed as (
+  delete from tenants where id = $1 returning id
+)
+select pg_notify('roomkey', 'recheck')::text as told from removed`
+
 export const layer: Layer.Layer<TenantRepository, never, PgClient> = Layer.effect(
   TenantRepository,
   Effect.gen(function* () {
     const sql = yield* PgClient
     const tenantRows = rows(TenantRow)
     const lengthRows = rows(Schema.Struct({ password_min_length: Schema.NullOr(Schema.Int) }))
+
+    const one = (operation: string, statement: Statement<Row>) =>
+      attempt(operation, Effect.flatMap(statement, tenantRows)).pipe(
+        Effect.map((found) => Option.map(Option.fromUndefinedOr(found[0]), toTenant))
+      )
 
     return TenantRepository.of({
       create: Effect.fnUntraced(function* (name, appId, key) {
@@ -52,6 +93,25 @@ export const layer: Layer.Layer<TenantRepository, never, PgClient> = Layer.effec
         "listTenants",
         sql.unsafe(`select ${tenantColumns} from tenants order by id`).pipe(Effect.flatMap(tenantRows))
       ).pipe(Effect.map((found) => found.map(toTenant))),
+      find: (tenantId) =>
+        one("findTenant", sql.unsafe(`select ${tenantColumns} from tenants where id = $1`, [tenantId])),
+      findByAppId: (appId) =>
+        one("findTenantByAppId", sql.unsafe(`select ${tenantColumns} from tenants where app_id = $1`, [appId])),
+      update: (tenantId, change) =>
+        one(
+          "updateTenant",
+          sql.unsafe(updateStatement, [
+            tenantId,
+            change.name ?? null,
+            change.suspended ?? null,
+            change.registrationEnabled ?? null,
+            change.allowedOrigins ?? null,
+            change.passwordMinLength !== undefined,
+            change.passwordMinLength ?? null
+          ])
+        ),
+      remove: (tenantId) =>
+        attempt("removeTenant", sql.unsafe(removeStatement, [tenantId])).pipe(Effect.map((gone) => gone.length > 0)),
       passwordMinLength: (tenantId) =>
         attempt(
           "passwordMinLength",

@@ -6,7 +6,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { InvalidApiKey } from "../domain/ApiKey.ts"
 import { AppId, SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { InvalidCredentials } from "../domain/Password.ts"
-import { EndReason, type MintedTokens, SessionPolicy, type SessionRecord } from "../domain/Session.ts"
+import { EndReason, type MintedTokens, type SessionInfo, SessionPolicy, type SessionRecord } from "../domain/Session.ts"
 import { TenantSuspended } from "../domain/Tenant.ts"
 import { CustomIdImmutable, CustomIdTaken, Metadata, type Profile, UserBanned } from "../domain/User.ts"
 import { TokenStore } from "../services/TokenStore.ts"
@@ -237,6 +237,44 @@ with ended as (
 )
 select pg_notify('roomkey', 'ended ' || $2 || ' ' || id)::text as notified from ended`
 
+const listStatement = `
+select s.id, (extract(epoch from s.created_at) * 1000)::float8 as created_at,
+  (extract(epoch from s.rotated_at) * 1000)::float8 as last_seen_at,
+  (extract(epoch from least(s.refresh_expires_at, s.expires_at)) * 1000)::float8 as expires_at
+from sessions s join users u on u.id = s.user_id
+where u.tenant_id = $1 and s.user_id = $2 and s.ended_at is null
+  and s.refresh_expires_at > now() and s.expires_at > now()
+order by s.created_at desc, s.id desc`
+
+const InfoRow = Schema.Struct({
+  id: SessionId,
+  created_at: Schema.Finite,
+  last_seen_at: Schema.Finite,
+  expires_at: Schema.Finite
+})
+
+const toInfo = (row: typeof InfoRow.Type): SessionInfo => ({
+  id: row.id,
+  createdAt: Math.floor(row.created_at),
+  lastSeenAt: Math.floor(row.last_seen_at),
+  expiresAt: Math.floor(row.expires_at)
+})
+
+const endWhere = (condition: string) => `
+with ended as (
+  update sessions s set ended_at = now(), end_reason = $1::text
+  from users u
+  where u.id = s.user_id and u.tenant_id = $2::bigint and s.ended_at is null and ${condition}
+  returning s.id
+)
+select id, pg_notify('roomkey', 'ended ' || $1 || ' ' || id)::text as notified from ended`
+
+const endAllStatement = endWhere("s.user_id = $3::bigint and s.id is distinct from $4::uuid")
+
+const endWithinStatement = endWhere("($3::bigint is null or s.user_id = $3) and s.id = $4::uuid")
+
+const EndedRow = Schema.Struct({ id: SessionId })
+
 const wasRefused = (error: SqlError): boolean => sqlState(error) === "RK403"
 
 /** A new user's row is made under a lock on its name, so that equal calls at once neither collide nor burn an id. */
@@ -273,6 +311,8 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
     const sessionRows = rows(SessionRow)
     const expiresInRows = rows(ExpiresInRow)
     const createdRows = rows(CreatedRow)
+    const infoRows = rows(InfoRow)
+    const endedRows = rows(EndedRow)
 
     const openParameters = (tokens: MintedTokens) => [
       tokens.sessionId,
@@ -396,6 +436,19 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
             expectedSalt
           ]).pipe(Effect.flatMap(expiresInRows))
         ).pipe(Effect.map(firstExpiresIn)),
+      list: (tenantId, userId) =>
+        attempt("listSessions", sql.unsafe(listStatement, [tenantId, userId]).pipe(Effect.flatMap(infoRows))).pipe(
+          Effect.map((found) => found.map(toInfo))
+        ),
+      endAll: (tenantId, userId, reason, options) =>
+        attempt(
+          "endAll",
+          sql.unsafe(endAllStatement, [reason, tenantId, userId, options?.keep ?? null]).pipe(Effect.flatMap(endedRows))
+        ).pipe(Effect.map((ended) => ended.map(({ id }) => id))),
+      endWithin: (tenantId, userId, sessionId, reason) =>
+        attempt("endWithin", sql.unsafe(endWithinStatement, [reason, tenantId, userId, sessionId])).pipe(
+          Effect.map((ended) => ended.length > 0)
+        ),
       end: (sessionId, reason) =>
         attempt("end", sql.unsafe(endStatement, [sessionId, reason])).pipe(Effect.map((ended) => ended.length > 0))
     })

@@ -1,9 +1,11 @@
 // Users in PostgreSQL. Every statement names the tenant, so that an id of another tenant finds nothing.
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { Effect, Layer, Option, Schema } from "effect"
+import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
+import type { Statement } from "effect/sql/Statement"
 import { SessionId, TenantId, UserId } from "../domain/Ids.ts"
-import { CustomIdTaken, Metadata, UsernameTaken, UserNotFound } from "../domain/User.ts"
+import { CustomIdImmutable, CustomIdTaken, Metadata, UsernameTaken, UserNotFound } from "../domain/User.ts"
 import { type LoginRecord, type UserRecord, UserRepository } from "../services/UserRepository.ts"
 import { attempt, rows, uniqueViolation } from "./Query.ts"
 
@@ -89,17 +91,67 @@ const lockUserStatement = `select pg_advisory_xact_lock(1, hashint8($1::bigint))
 
 const setPasswordStatement = `
 with changed as (
-  update users set password_hash = $3::text where tenant_id = $1::bigint and id = $2::bigint returning id
+  update users set password_hash = $3::text
+  where tenant_id = $1::bigint and id = $2::bigint and ($4::text is null or password_hash = $4)
+  returning id
 ), ended as (
   update sessions s set ended_at = now(), end_reason = 'password_changed'
-  from changed where s.user_id = changed.id and s.ended_at is null
+  from changed where s.user_id = changed.id and s.ended_at is null and s.id is distinct from $5::uuid
   returning s.id
 ), told as (
   select id, pg_notify('roomkey', 'ended password_changed ' || id) from ended
 )
-select changed.id::float8 as user_id, coalesce((select array_agg(id) from told), '{}') as ended from changed`
+select coalesce((select array_agg(id) from told), '{}') as ended from changed`
 
-const SetPasswordRow = Schema.Struct({ user_id: UserId, ended: Schema.Array(SessionId) })
+const setBannedStatement = `
+with changed as (
+  update users set banned_at = case when $3::boolean then coalesce(banned_at, now()) end
+  where tenant_id = $1::bigint and id = $2::bigint
+  returning id
+), ended as (
+  update sessions s set ended_at = now(), end_reason = 'user_banned'
+  from changed where $3 and s.user_id = changed.id and s.ended_at is null
+  returning s.id
+), told as (
+  select id, pg_notify('roomkey', 'ended user_banned ' || id) from ended
+)
+select coalesce((select array_agg(id) from told), '{}') as ended from changed`
+
+const removeStatement = `
+with changed as (
+  delete from users where tenant_id = $1::bigint and id = $2::bigint returning id
+), ended as (
+  delete from sessions s using changed where s.user_id = changed.id returning s.id, s.ended_at
+), told as (
+  select id, pg_notify('roomkey', 'ended user_erased ' || id) from ended where ended_at is null
+)
+select coalesce((select array_agg(id) from told), '{}') as ended from changed`
+
+const EndedRow = Schema.Struct({ ended: Schema.Array(SessionId) })
+
+/** A flag beside each value that may be set to null. */
+const updateStatement = `
+with found as (
+  select id, custom_id is not null and custom_id <> $3::text as custom_id_differs,
+    exists (select from users where tenant_id = $1::bigint and custom_id = $3 and id <> $2::bigint) as custom_id_taken
+  from users where tenant_id = $1 and id = $2
+), changed as (
+  update users u set
+    custom_id = coalesce(u.custom_id, $3),
+    picture_url = case when $4::boolean then $5::text else u.picture_url end,
+    metadata = case when $6::boolean then $7::jsonb else u.metadata end
+  from found f where u.id = f.id and not coalesce(f.custom_id_differs, false) and not f.custom_id_taken
+  returning u.*
+)
+select coalesce(f.custom_id_differs, false) as custom_id_differs, f.custom_id_taken,
+  (select to_jsonb(c) from (select ${userColumns} from changed) c) as changed
+from found f`
+
+const UpdateRow = Schema.Struct({
+  custom_id_differs: Schema.Boolean,
+  custom_id_taken: Schema.Boolean,
+  changed: Schema.NullOr(UserRow)
+})
 
 const taken = (error: SqlError): UsernameTaken | CustomIdTaken | undefined => {
   switch (uniqueViolation(error)) {
@@ -117,7 +169,20 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
     const loginRows = rows(LoginRow)
     const userRows = rows(UserRow)
     const createRows = rows(CreateRow)
-    const setPasswordRows = rows(SetPasswordRow)
+    const endedRows = rows(EndedRow)
+    const updateRows = rows(UpdateRow)
+    const hashRows = rows(Schema.Struct({ password_hash: Schema.NullOr(Schema.String) }))
+
+    /** A change that ends sessions, in turn with the user's sign-ins. Answers the sessions. */
+    const inTurn = Effect.fnUntraced(function* (operation: string, userId: UserId, statement: Statement<Row>) {
+      const [row] = yield* attempt(
+        operation,
+        sql.withTransaction(
+          sql.unsafe(lockUserStatement, [userId]).pipe(Effect.andThen(statement), Effect.flatMap(endedRows))
+        )
+      )
+      return row === undefined ? yield* new UserNotFound() : row.ended
+    })
 
     return UserRepository.of({
       findForLogin: (appId, username) =>
@@ -152,19 +217,47 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
           const items = found.slice(0, limit).map(toUser)
           return { items, next: found.length > limit ? items[items.length - 1]?.id ?? null : null }
         })),
-      setPassword: Effect.fnUntraced(function* (tenantId, userId, passwordHash) {
+      update: Effect.fnUntraced(function* (tenantId, userId, change) {
         const [row] = yield* attempt(
-          "setPassword",
-          sql.withTransaction(
-            sql.unsafe(lockUserStatement, [userId]).pipe(
-              Effect.andThen(sql.unsafe(setPasswordStatement, [tenantId, userId, passwordHash])),
-              Effect.flatMap(setPasswordRows)
-            )
-          )
+          "updateUser",
+          sql.unsafe(updateStatement, [
+            tenantId,
+            userId,
+            change.customId ?? null,
+            change.pictureUrl !== undefined,
+            change.pictureUrl ?? null,
+            change.metadata !== undefined,
+            change.metadata === undefined || change.metadata === null ? null : JSON.stringify(change.metadata)
+          ]).pipe(Effect.flatMap(updateRows)),
+          (error) => uniqueViolation(error) === "users_custom_id" ? new CustomIdTaken() : undefined
         )
         if (row === undefined) return yield* new UserNotFound()
-        return row.ended
+        if (row.custom_id_differs) return yield* new CustomIdImmutable()
+        if (row.custom_id_taken || row.changed === null) return yield* new CustomIdTaken()
+        return toUser(row.changed)
       }),
+      setBanned: (tenantId, userId, banned) =>
+        inTurn("setBanned", userId, sql.unsafe(setBannedStatement, [tenantId, userId, banned])),
+      remove: (tenantId, userId) => inTurn("removeUser", userId, sql.unsafe(removeStatement, [tenantId, userId])),
+      findPasswordHash: (tenantId, userId) =>
+        attempt(
+          "findPasswordHash",
+          sql`select password_hash from users where tenant_id = ${tenantId} and id = ${userId}`.pipe(
+            Effect.flatMap(hashRows)
+          )
+        ).pipe(Effect.map((found) => Option.fromNullishOr(found[0]?.password_hash))),
+      setPassword: (tenantId, userId, passwordHash, options) =>
+        inTurn(
+          "setPassword",
+          userId,
+          sql.unsafe(setPasswordStatement, [
+            tenantId,
+            userId,
+            passwordHash,
+            options?.from ?? null,
+            options?.keep ?? null
+          ])
+        ),
       upgradePasswordHash: (userId, from, to) =>
         Effect.asVoid(attempt(
           "upgradePasswordHash",

@@ -11,6 +11,7 @@ import * as Edge from "../http/Edge.ts"
 import { channelsLayer } from "../http/handlers/Channels.ts"
 import { sessionsLayer } from "../http/handlers/Sessions.ts"
 import { systemLayer } from "../http/handlers/System.ts"
+import { tenantLayer } from "../http/handlers/Tenant.ts"
 import { tenantsLayer } from "../http/handlers/Tenants.ts"
 import { usersLayer } from "../http/handlers/Users.ts"
 import { validRequestLayer } from "../http/ValidRequest.ts"
@@ -21,6 +22,7 @@ import { SocketPolicy } from "../ws/SocketPolicy.ts"
 import * as Adapters from "./Adapters.ts"
 import * as Observability from "./Observability.ts"
 import { serverWebSocketOptions } from "./ServerWebSocket.ts"
+import * as Unattended from "./Unattended.ts"
 
 const cors = (origins: ReadonlyArray<string>) =>
   origins.length === 0 ? Layer.empty : HttpRouter.middleware(
@@ -33,7 +35,15 @@ const cors = (origins: ReadonlyArray<string>) =>
     { global: true }
   )
 
-const handlers = Layer.mergeAll(sessionsLayer, channelsLayer, realtimeLayer, usersLayer, tenantsLayer, systemLayer)
+const handlers = Layer.mergeAll(
+  sessionsLayer,
+  channelsLayer,
+  realtimeLayer,
+  usersLayer,
+  tenantsLayer,
+  systemLayer,
+  tenantLayer
+)
 
 const middleware = Layer.mergeAll(
   Authorize.sessionTokenLayer,
@@ -59,13 +69,13 @@ const httpServer = (config: RoomkeyConfig) =>
   Layer.unwrap(Effect.map(serverWebSocketOptions, (websocket) =>
     NodeHttpServer.layer(
       () =>
-        createServer({
+        Unattended.attend(createServer({
           // A slow client may not hold a connection open by sending a request in drops.
           headersTimeout: 10_000,
           requestTimeout: 30_000,
           // Longer than the idle time of common load balancers: they close first, and no request meets a closed socket.
           keepAliveTimeout: 75_000
-        }),
+        })),
       { port: config.port, host: config.host, gracefulShutdownTimeout: "3 seconds", websocket }
     )))
 

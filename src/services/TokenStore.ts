@@ -2,7 +2,7 @@ import { Context, type Effect, type Option } from "effect"
 import type { InvalidApiKey } from "../domain/ApiKey.ts"
 import type { ApiKeyId, SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import type { InvalidCredentials } from "../domain/Password.ts"
-import type { EndReason, MintedTokens, SessionRecord } from "../domain/Session.ts"
+import type { EndReason, MintedTokens, SessionInfo, SessionRecord } from "../domain/Session.ts"
 import type { TenantSuspended } from "../domain/Tenant.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
 import type { CustomIdImmutable, CustomIdTaken, Profile, User, UserBanned } from "../domain/User.ts"
@@ -63,6 +63,25 @@ export class TokenStore extends Context.Service<TokenStore, {
     salt: Uint8Array,
     next: MintedTokens
   ) => Effect.Effect<Option.Option<number>, StoreUnavailable>
+  /** The user's live sessions, newest first. */
+  readonly list: (
+    tenantId: TenantId,
+    userId: UserId
+  ) => Effect.Effect<ReadonlyArray<SessionInfo>, StoreUnavailable>
+  /** Ends every session of a user but `keep`; answers those that this call ended. */
+  readonly endAll: (
+    tenantId: TenantId,
+    userId: UserId,
+    reason: EndReason,
+    options?: { readonly keep: SessionId }
+  ) => Effect.Effect<ReadonlyArray<SessionId>, StoreUnavailable>
+  /** Ends a session of the tenant, and of the user where one is named. Answers whether it was live. */
+  readonly endWithin: (
+    tenantId: TenantId,
+    userId: UserId | null,
+    sessionId: SessionId,
+    reason: EndReason
+  ) => Effect.Effect<boolean, StoreUnavailable>
   /** Ends a session and tells every instance. Answers whether this call ended it. */
   readonly end: (sessionId: SessionId, reason: EndReason) => Effect.Effect<boolean, StoreUnavailable>
 }>()("roomkey/services/TokenStore") {}

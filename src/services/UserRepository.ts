@@ -1,7 +1,17 @@
 import { Context, type Effect, type Option } from "effect"
 import type { SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
-import type { CustomIdTaken, Profile, User, UsernameTaken, UserNotFound } from "../domain/User.ts"
+import type {
+  CustomId,
+  CustomIdImmutable,
+  CustomIdTaken,
+  Metadata,
+  PictureUrl,
+  Profile,
+  User,
+  UsernameTaken,
+  UserNotFound
+} from "../domain/User.ts"
 
 /** What a password login needs to know of a user, found by the public app id. */
 export interface LoginRecord {
@@ -17,6 +27,12 @@ export interface UserRecord extends User {
   readonly hasPassword: boolean
   /** Milliseconds of the Unix epoch. */
   readonly createdAt: number
+}
+
+export interface UserChange {
+  readonly customId?: CustomId | undefined
+  readonly pictureUrl?: PictureUrl | null | undefined
+  readonly metadata?: Metadata | null | undefined
 }
 
 export interface Page<A> {
@@ -42,11 +58,37 @@ export class UserRepository extends Context.Service<UserRepository, {
     tenantId: TenantId,
     options: { readonly after: number; readonly limit: number; readonly search?: string | undefined }
   ) => Effect.Effect<Page<UserRecord>, StoreUnavailable>
-  /** Sets the password and ends every session of the user; answers those sessions. */
+  /** The profile fields that a tenant may change by hand; absent ones stay. */
+  readonly update: (
+    tenantId: TenantId,
+    userId: UserId,
+    change: UserChange
+  ) => Effect.Effect<UserRecord, UserNotFound | CustomIdTaken | CustomIdImmutable | StoreUnavailable>
+  /** Bans or unbans. A ban ends every session of the user; answers those sessions. */
+  readonly setBanned: (
+    tenantId: TenantId,
+    userId: UserId,
+    banned: boolean
+  ) => Effect.Effect<ReadonlyArray<SessionId>, UserNotFound | StoreUnavailable>
+  /** Removes the user and its sessions; answers those sessions. */
+  readonly remove: (
+    tenantId: TenantId,
+    userId: UserId
+  ) => Effect.Effect<ReadonlyArray<SessionId>, UserNotFound | StoreUnavailable>
+  /** The user's password hash, if it has one. */
+  readonly findPasswordHash: (
+    tenantId: TenantId,
+    userId: UserId
+  ) => Effect.Effect<Option.Option<string>, StoreUnavailable>
+  /**
+   * Sets the password and ends the user's sessions, but for `keep`; answers those sessions. With `from`, only if that
+   * still is the hash: `UserNotFound` otherwise.
+   */
   readonly setPassword: (
     tenantId: TenantId,
     userId: UserId,
-    passwordHash: string
+    passwordHash: string,
+    options?: { readonly from: string; readonly keep: SessionId }
   ) => Effect.Effect<ReadonlyArray<SessionId>, UserNotFound | StoreUnavailable>
   /** Replaces a hash by one of the same password with the present parameters; does nothing if it changed meanwhile. */
   readonly upgradePasswordHash: (

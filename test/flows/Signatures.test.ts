@@ -3,11 +3,11 @@
 import { it } from "@effect/vitest"
 import type { Effect } from "effect"
 import { expectTypeOf } from "vitest"
-import type { InvalidAdminKey, InvalidApiKey } from "../../src/domain/ApiKey.ts"
+import type { ApiKeyNotFound, InvalidAdminKey, InvalidApiKey, LastApiKey } from "../../src/domain/ApiKey.ts"
 import type { InvalidCredentials, WeakPassword } from "../../src/domain/Password.ts"
 import type { InvalidRefreshToken, RefreshTokenReused } from "../../src/domain/RefreshToken.ts"
-import type { InvalidToken, TokenExpired } from "../../src/domain/Session.ts"
-import type { TenantSuspended } from "../../src/domain/Tenant.ts"
+import type { InvalidToken, SessionNotFound, TokenExpired } from "../../src/domain/Session.ts"
+import type { RegistrationDisabled, TenantNotFound, TenantSuspended } from "../../src/domain/Tenant.ts"
 import type { HasherBusy, StoreUnavailable } from "../../src/domain/Unavailable.ts"
 import type {
   CustomIdImmutable,
@@ -23,6 +23,17 @@ import type { endSession } from "../../src/flows/sessions/EndSession.ts"
 import type { logout } from "../../src/flows/sessions/Logout.ts"
 import type { passwordAuth } from "../../src/flows/sessions/PasswordAuth.ts"
 import type { refreshSession } from "../../src/flows/sessions/RefreshSession.ts"
+import type { register } from "../../src/flows/sessions/Register.ts"
+import type { revokeSession, revokeSessions } from "../../src/flows/sessions/RevokeSessions.ts"
+import type { changeTenant } from "../../src/flows/tenants/ChangeTenant.ts"
+import type { deleteTenant } from "../../src/flows/tenants/DeleteTenant.ts"
+import type { introspect } from "../../src/flows/tenants/Introspect.ts"
+import type { issueApiKey } from "../../src/flows/tenants/IssueApiKey.ts"
+import type { revokeApiKey } from "../../src/flows/tenants/RevokeApiKey.ts"
+import type { verifyApiKey } from "../../src/flows/tenants/VerifyApiKey.ts"
+import type { banUser } from "../../src/flows/users/BanUser.ts"
+import type { changePassword } from "../../src/flows/users/ChangePassword.ts"
+import type { eraseUser } from "../../src/flows/users/EraseUser.ts"
 import type { authenticateAdmin } from "../../src/flows/tenants/AuthenticateAdmin.ts"
 import type { authenticateApiKey } from "../../src/flows/tenants/AuthenticateApiKey.ts"
 import type { createTenant } from "../../src/flows/tenants/CreateTenant.ts"
@@ -70,6 +81,29 @@ it("names every error of every flow, and no other", () => {
   expectTypeOf<Errors<typeof setPassword>>().toEqualTypeOf<
     UserNotFound | WeakPassword | HasherBusy | StoreUnavailable
   >()
+  expectTypeOf<Errors<typeof register>>().toEqualTypeOf<
+    | RegistrationDisabled
+    | TenantSuspended
+    | UsernameTaken
+    | WeakPassword
+    | InvalidCredentials
+    | UserBanned
+    | HasherBusy
+    | StoreUnavailable
+  >()
+  expectTypeOf<Errors<typeof revokeSession>>().toEqualTypeOf<SessionNotFound | StoreUnavailable>()
+  expectTypeOf<Errors<typeof revokeSessions>>().toEqualTypeOf<StoreUnavailable>()
+  expectTypeOf<Errors<typeof changeTenant>>().toEqualTypeOf<TenantNotFound | StoreUnavailable>()
+  expectTypeOf<Errors<typeof deleteTenant>>().toEqualTypeOf<TenantNotFound | StoreUnavailable>()
+  expectTypeOf<Errors<typeof introspect>>().toEqualTypeOf<StoreUnavailable>()
+  expectTypeOf<Errors<typeof issueApiKey>>().toEqualTypeOf<StoreUnavailable>()
+  expectTypeOf<Errors<typeof revokeApiKey>>().toEqualTypeOf<ApiKeyNotFound | LastApiKey | StoreUnavailable>()
+  expectTypeOf<Errors<typeof verifyApiKey>>().toEqualTypeOf<InvalidApiKey | StoreUnavailable>()
+  expectTypeOf<Errors<typeof banUser>>().toEqualTypeOf<UserNotFound | StoreUnavailable>()
+  expectTypeOf<Errors<typeof eraseUser>>().toEqualTypeOf<UserNotFound | StoreUnavailable>()
+  expectTypeOf<Errors<typeof changePassword>>().toEqualTypeOf<
+    InvalidCredentials | WeakPassword | HasherBusy | StoreUnavailable
+  >()
 })
 
 it("names every service that a flow needs, and no other", () => {
@@ -90,6 +124,22 @@ it("names every service that a flow needs, and no other", () => {
   >()
   expectTypeOf<Needs<typeof hashNewPassword>>().toEqualTypeOf<TenantRepository | CommonPasswords | PasswordHasher>()
   expectTypeOf<Needs<typeof setPassword>>().toEqualTypeOf<
+    UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus
+  >()
+  expectTypeOf<Needs<typeof register>>().toEqualTypeOf<
+    TenantRepository | UserRepository | CommonPasswords | PasswordHasher | TokenCodec | TokenStore | EventBus
+  >()
+  expectTypeOf<Needs<typeof revokeSession>>().toEqualTypeOf<TokenStore | EventBus>()
+  expectTypeOf<Needs<typeof revokeSessions>>().toEqualTypeOf<TokenStore | EventBus>()
+  expectTypeOf<Needs<typeof changeTenant>>().toEqualTypeOf<TenantRepository | EventBus>()
+  expectTypeOf<Needs<typeof deleteTenant>>().toEqualTypeOf<TenantRepository | EventBus>()
+  expectTypeOf<Needs<typeof introspect>>().toEqualTypeOf<TokenCodec | TokenStore>()
+  expectTypeOf<Needs<typeof issueApiKey>>().toEqualTypeOf<ApiKeyRepository | TokenCodec>()
+  expectTypeOf<Needs<typeof revokeApiKey>>().toEqualTypeOf<ApiKeyRepository>()
+  expectTypeOf<Needs<typeof verifyApiKey>>().toEqualTypeOf<ApiKeyRepository | TokenCodec>()
+  expectTypeOf<Needs<typeof banUser>>().toEqualTypeOf<UserRepository | EventBus>()
+  expectTypeOf<Needs<typeof eraseUser>>().toEqualTypeOf<UserRepository | EventBus>()
+  expectTypeOf<Needs<typeof changePassword>>().toEqualTypeOf<
     UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus
   >()
 })

@@ -24,6 +24,7 @@ export const authenticate = Effect.fn("authenticate")(function* (token: Redacted
   if (verdict === "Unknown") return yield* new InvalidToken()
   if (record.userBanned) return yield* new UserBanned({ userId: record.user.id })
   if (record.tenantSuspended) return yield* new TenantSuspended({ tenantId: record.tenantId })
+  if (verdict === "Ended") return yield* new InvalidToken()
   if (verdict === "Expired") return yield* new TokenExpired()
   if (verdict === "Current" && !record.refresh.used) {
     yield* store.markUsed(record.id, presented.value.digest)
@@ -37,5 +38,6 @@ const principalOf = (record: SessionRecord): SessionPrincipal => ({
   appId: record.appId,
   user: record.user,
   expiresIn: Math.min(record.access.left, record.sessionLeft),
+  issuedAgo: record.refresh.sinceRotation,
   allowedOrigins: record.allowedOrigins
 })

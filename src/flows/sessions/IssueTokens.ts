@@ -8,7 +8,7 @@ import { TokenCodec } from "../../services/TokenCodec.ts"
 import type { Opened } from "../../services/TokenStore.ts"
 
 export const issueTokens = Effect.fnUntraced(function* <E, R>(
-  method: "auto" | "password",
+  method: "auto" | "password" | "register",
   open: (tokens: MintedTokens) => Effect.Effect<Opened, E, R>
 ): Effect.fn.Return<SignedIn, E, R | TokenCodec | EventBus> {
   const codec = yield* TokenCodec

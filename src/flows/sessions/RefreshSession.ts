@@ -46,8 +46,14 @@ export const refreshSession = Effect.fn("refreshSession")(function* (refreshToke
     switch (verdict._tag) {
       case "ReusedBefore":
         return yield* new RefreshTokenReused({ sessionId: record.id })
-      case "Over":
+      case "Over": {
+        // A ban ends sessions too; its reason is told to who holds a token of the session, and to nobody else.
+        const { digest, previousDigest } = record.refresh
+        const isOwn = codec.matches(digest, presented.digest) ||
+          (previousDigest !== null && codec.matches(previousDigest, presented.digest))
+        if (record.userBanned && isOwn) return yield* new UserBanned({ userId: record.user.id })
         return yield* new InvalidRefreshToken()
+      }
       case "Reused":
         yield* count("reused")
         return yield* detectTokenReuse(record)

@@ -4,12 +4,18 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
 import { CurrentSession, PresentedKey } from "../../api/Authorization.ts"
 import * as Problems from "../../api/Problems.ts"
+import { toSession } from "../../api/Sessions.ts"
 import { toProfile, toUser } from "../../api/User.ts"
 import type { SignedIn, TokenPair } from "../../domain/Session.ts"
 import { autoAuth } from "../../flows/sessions/AutoAuth.ts"
 import { logout } from "../../flows/sessions/Logout.ts"
 import { passwordAuth } from "../../flows/sessions/PasswordAuth.ts"
 import { refreshSession } from "../../flows/sessions/RefreshSession.ts"
+import { register } from "../../flows/sessions/Register.ts"
+import { revokeSession, revokeSessions } from "../../flows/sessions/RevokeSessions.ts"
+import { changePassword } from "../../flows/users/ChangePassword.ts"
+import { TokenStore } from "../../services/TokenStore.ts"
+import { weakPassword } from "../WeakPassword.ts"
 
 const toPair = (pair: TokenPair) => ({
   token: Redacted.value(pair.token),
@@ -61,6 +67,52 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
         const { id, username, ...profile } = toUser(user)
         return { id, username, tenant_id: tenantId, ...profile }
       }),
+    register: ({ payload }) =>
+      register({ appId: payload.app_id, username: payload.username, password: payload.password }).pipe(
+        Effect.map(toSignedIn),
+        Effect.catchTags({
+          RegistrationDisabled: () => new Problems.RegistrationDisabled({}),
+          TenantSuspended: () => new Problems.TenantSuspended({}),
+          UsernameTaken: () => new Problems.UsernameTaken({}),
+          WeakPassword: weakPassword("password"),
+          InvalidCredentials: () => new Problems.InvalidCredentials({}),
+          UserBanned: () => new Problems.UserBanned({}),
+          HasherBusy: () => new Problems.Unavailable({}),
+          StoreUnavailable: () => new Problems.Unavailable({})
+        })
+      ),
+    mySessions: Effect.fnUntraced(function* () {
+      const { sessionId, tenantId, user } = yield* CurrentSession
+      const store = yield* TokenStore
+      const sessions = yield* store.list(tenantId, user.id)
+      return sessions.map((session) => ({ ...toSession(session), current: session.id === sessionId }))
+    }, Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) })),
+    endMySessions: Effect.fnUntraced(function* () {
+      const { sessionId, tenantId, user } = yield* CurrentSession
+      yield* revokeSessions(tenantId, user.id, { keep: sessionId })
+    }, Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) })),
+    endMySession: Effect.fnUntraced(
+      function* ({ params }) {
+        const { tenantId, user } = yield* CurrentSession
+        yield* revokeSession(tenantId, user.id, params.id)
+      },
+      Effect.catchTags({
+        SessionNotFound: () => new Problems.NotFound({ detail: "No such session" }),
+        StoreUnavailable: () => new Problems.Unavailable({})
+      })
+    ),
+    changePassword: Effect.fnUntraced(
+      function* ({ payload }) {
+        const principal = yield* CurrentSession
+        yield* changePassword(principal, { current: payload.current_password, next: payload.new_password })
+      },
+      Effect.catchTags({
+        InvalidCredentials: () => new Problems.InvalidCredentials({}),
+        WeakPassword: weakPassword("new_password"),
+        HasherBusy: () => new Problems.Unavailable({}),
+        StoreUnavailable: () => new Problems.Unavailable({})
+      })
+    ),
     logout: () =>
       CurrentSession.pipe(
         Effect.flatMap(logout),

@@ -1,14 +1,21 @@
 // A tenant's users, for its backend.
-import { DateTime, Effect } from "effect"
+import { DateTime, Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
 import { CurrentTenant } from "../../api/Authorization.ts"
 import * as Problems from "../../api/Problems.ts"
+import { toSession } from "../../api/Sessions.ts"
 import { toProfile, toUser } from "../../api/User.ts"
-import type { WeakPassword } from "../../domain/Password.ts"
+import type { UserId } from "../../domain/Ids.ts"
+import { UserNotFound } from "../../domain/User.ts"
+import { revokeSession, revokeSessions } from "../../flows/sessions/RevokeSessions.ts"
+import { banUser } from "../../flows/users/BanUser.ts"
 import { createUser } from "../../flows/users/CreateUser.ts"
+import { eraseUser } from "../../flows/users/EraseUser.ts"
 import { setPassword } from "../../flows/users/SetPassword.ts"
+import { TokenStore } from "../../services/TokenStore.ts"
 import { type UserRecord, UserRepository } from "../../services/UserRepository.ts"
+import { weakPassword } from "../WeakPassword.ts"
 
 const toTenantUser = (user: UserRecord) => ({
   ...toUser(user),
@@ -17,15 +24,17 @@ const toTenantUser = (user: UserRecord) => ({
   created_at: DateTime.formatIso(DateTime.makeUnsafe(user.createdAt))
 })
 
-const weakPassword = (weak: WeakPassword) => {
-  const messages: Record<WeakPassword["reason"], string> = {
-    too_short: `Expected at least ${weak.minLength} characters`,
-    too_common: "Expected a password that is not among the commonest",
-    is_username: "Expected a password that is not the username"
-  }
-  const message = messages[weak.reason]
-  return new Problems.InvalidRequest({ detail: "The password is too weak", errors: [{ path: "password", message }] })
-}
+const noSuchUser = () => new Problems.NotFound({ detail: "No such user" })
+const noSuchSession = () => new Problems.NotFound({ detail: "No such session" })
+const unavailable = () => new Problems.Unavailable({})
+
+/** The user, of this tenant and no other. */
+const findUser = Effect.fnUntraced(function* (id: UserId) {
+  const { tenantId } = yield* CurrentTenant
+  const users = yield* UserRepository
+  const found = yield* users.find(tenantId, id)
+  return Option.isNone(found) ? yield* new UserNotFound() : found.value
+})
 
 export const usersLayer = HttpApiBuilder.group(Api, "users", (handlers) =>
   handlers.handleAll({
@@ -38,7 +47,7 @@ export const usersLayer = HttpApiBuilder.group(Api, "users", (handlers) =>
         search: query.search
       })
       return { users: page.items.map(toTenantUser), next_cursor: page.next === null ? null : String(page.next) }
-    }, Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) })),
+    }, Effect.catchTags({ StoreUnavailable: unavailable })),
     create: Effect.fnUntraced(
       function* ({ payload }) {
         const { tenantId } = yield* CurrentTenant
@@ -47,21 +56,64 @@ export const usersLayer = HttpApiBuilder.group(Api, "users", (handlers) =>
       Effect.catchTags({
         UsernameTaken: () => new Problems.UsernameTaken({}),
         CustomIdTaken: () => new Problems.CustomIdTaken({}),
-        WeakPassword: weakPassword,
-        HasherBusy: () => new Problems.Unavailable({}),
-        StoreUnavailable: () => new Problems.Unavailable({})
+        WeakPassword: weakPassword("password"),
+        HasherBusy: unavailable,
+        StoreUnavailable: unavailable
       })
     ),
+    read: ({ params }) =>
+      findUser(params.id).pipe(
+        Effect.map(toTenantUser),
+        Effect.catchTags({ UserNotFound: noSuchUser, StoreUnavailable: unavailable })
+      ),
+    change: Effect.fnUntraced(
+      function* ({ params, payload }) {
+        const { tenantId } = yield* CurrentTenant
+        const users = yield* UserRepository
+        yield* users.update(tenantId, params.id, {
+          customId: payload.custom_id,
+          pictureUrl: payload.picture_url,
+          metadata: payload.metadata
+        })
+        if (payload.banned !== undefined) yield* banUser(tenantId, params.id, payload.banned)
+        return toTenantUser(yield* findUser(params.id))
+      },
+      Effect.catchTags({
+        UserNotFound: noSuchUser,
+        CustomIdTaken: () => new Problems.CustomIdTaken({}),
+        CustomIdImmutable: () => new Problems.CustomIdImmutable({}),
+        StoreUnavailable: unavailable
+      })
+    ),
+    erase: Effect.fnUntraced(function* ({ params }) {
+      const { tenantId } = yield* CurrentTenant
+      yield* eraseUser(tenantId, params.id)
+    }, Effect.catchTags({ UserNotFound: noSuchUser, StoreUnavailable: unavailable })),
+    sessions: Effect.fnUntraced(function* ({ params }) {
+      const { tenantId } = yield* CurrentTenant
+      const store = yield* TokenStore
+      const { id } = yield* findUser(params.id)
+      return (yield* store.list(tenantId, id)).map(toSession)
+    }, Effect.catchTags({ UserNotFound: noSuchUser, StoreUnavailable: unavailable })),
+    endSessions: Effect.fnUntraced(function* ({ params }) {
+      const { tenantId } = yield* CurrentTenant
+      const { id } = yield* findUser(params.id)
+      yield* revokeSessions(tenantId, id)
+    }, Effect.catchTags({ UserNotFound: noSuchUser, StoreUnavailable: unavailable })),
+    endSession: Effect.fnUntraced(function* ({ params }) {
+      const { tenantId } = yield* CurrentTenant
+      yield* revokeSession(tenantId, null, params.id)
+    }, Effect.catchTags({ SessionNotFound: noSuchSession, StoreUnavailable: unavailable })),
     setPassword: Effect.fnUntraced(
       function* ({ params, payload }) {
         const { tenantId } = yield* CurrentTenant
         yield* setPassword(tenantId, params.id, payload.password)
       },
       Effect.catchTags({
-        UserNotFound: () => new Problems.NotFound({ detail: "No such user" }),
-        WeakPassword: weakPassword,
-        HasherBusy: () => new Problems.Unavailable({}),
-        StoreUnavailable: () => new Problems.Unavailable({})
+        UserNotFound: noSuchUser,
+        WeakPassword: weakPassword("password"),
+        HasherBusy: unavailable,
+        StoreUnavailable: unavailable
       })
     )
   }))

@@ -1,0 +1,24 @@
+import { Effect, type Redacted } from "effect"
+import type { ApiKeyInfo } from "../../domain/ApiKey.ts"
+import type { TenantId } from "../../domain/Ids.ts"
+import type { StoreUnavailable } from "../../domain/Unavailable.ts"
+import { ApiKeyRepository } from "../../services/ApiKeyRepository.ts"
+import { TokenCodec } from "../../services/TokenCodec.ts"
+
+export interface IssuedApiKey extends ApiKeyInfo {
+  /** The key itself; shown this once. */
+  readonly key: Redacted.Redacted
+}
+
+/** One more key beside the others, so that a backend can change keys without a moment in which none works. */
+export const issueApiKey = Effect.fn("issueApiKey")(function* (
+  tenantId: TenantId,
+  options: { readonly label: string | null; readonly expiresIn: number | null }
+): Effect.fn.Return<IssuedApiKey, StoreUnavailable, ApiKeyRepository | TokenCodec> {
+  const codec = yield* TokenCodec
+  const keys = yield* ApiKeyRepository
+  const minted = yield* codec.mintApiKey
+  const info = yield* keys.create(tenantId, minted, options)
+  yield* Effect.logInfo("API key issued").pipe(Effect.annotateLogs({ tenantId, apiKeyId: minted.id }))
+  return { ...info, key: minted.key }
+})

@@ -1,0 +1,36 @@
+import { Effect, Option } from "effect"
+import { Event } from "../../domain/Event.ts"
+import { InvalidCredentials, type Password, type WeakPassword } from "../../domain/Password.ts"
+import type { SessionPrincipal } from "../../domain/Principal.ts"
+import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
+import type { CommonPasswords } from "../../services/CommonPasswords.ts"
+import { EventBus } from "../../services/EventBus.ts"
+import { PasswordHasher } from "../../services/PasswordHasher.ts"
+import type { TenantRepository } from "../../services/TenantRepository.ts"
+import { UserRepository } from "../../services/UserRepository.ts"
+import { hashNewPassword } from "./HashNewPassword.ts"
+
+/** A user who knows its password changes it, stays signed in here and is signed out everywhere else. */
+export const changePassword = Effect.fn("changePassword")(function* (
+  { sessionId, tenantId, user }: SessionPrincipal,
+  passwords: { readonly current: Password; readonly next: Password }
+): Effect.fn.Return<
+  void,
+  InvalidCredentials | WeakPassword | HasherBusy | StoreUnavailable,
+  UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus
+> {
+  const users = yield* UserRepository
+  const hasher = yield* PasswordHasher
+  const bus = yield* EventBus
+  const from = yield* users.findPasswordHash(tenantId, user.id)
+  if (Option.isNone(from) || !(yield* hasher.verify(passwords.current, from.value))) {
+    return yield* new InvalidCredentials()
+  }
+  const hash = yield* hashNewPassword(tenantId, user.username, passwords.next)
+  const sessionIds = yield* users.setPassword(tenantId, user.id, hash, { from: from.value, keep: sessionId }).pipe(
+    // The password that was right a moment ago has been changed since.
+    Effect.catchTags({ UserNotFound: () => new InvalidCredentials() })
+  )
+  if (sessionIds.length > 0) yield* bus.publish(Event.SessionsEnded({ sessionIds, reason: "password_changed" }))
+  yield* Effect.logInfo("Password changed").pipe(Effect.annotateLogs({ tenantId, userId: user.id }))
+})

@@ -1,0 +1,264 @@
+// What a tenant and the operator run: settings, keys, users, sessions; over the wire.
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { call } from "../support/Server.ts"
+import * as Server from "../support/Server.ts"
+import * as World from "../support/World.ts"
+
+const fresh = Effect.gen(function* () {
+  const { body } = yield* call("POST", "/api/admin/tenants", { bearer: World.adminKey, json: { name: "Voice" } })
+  return body as { id: number; name: string; app_id: string; api_key: string }
+})
+
+const signIn = (api_key: string, username = "ada") =>
+  Effect.map(
+    Server.autoAuth(api_key, { username }),
+    ({ body }) => body as { token: string; refresh_token: string; user: { id: number } }
+  )
+
+const me = (token: string) =>
+  Effect.map(call("GET", "/api/me", { bearer: token }), ({ body, status }) => ({ status, code: body.code }))
+
+const isProblem = (answer: Server.Answer, status: number, code: string) => {
+  assert.deepEqual([answer.status, answer.body?.code], [status, code], answer.text)
+}
+
+layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a tenant", (it) => {
+  it.effect("is renamed, suspended and resumed by the operator, and its tokens with it", () =>
+    Effect.gen(function* () {
+      const tenant = yield* fresh
+      const { token } = yield* signIn(tenant.api_key)
+      const patch = (json: unknown) =>
+        call("PATCH", `/api/admin/tenants/${tenant.id}`, { bearer: World.adminKey, json })
+      const suspended = yield* patch({ name: "Other", suspended: true })
+      assert.deepEqual([suspended.status, suspended.body.name, suspended.body.suspended], [200, "Other", true])
+      assert.deepEqual(yield* me(token), { status: 403, code: "tenant_suspended" })
+      isProblem(yield* Server.autoAuth(tenant.api_key, { username: "ada" }), 403, "tenant_suspended")
+      isProblem(yield* call("GET", "/api/tenant", { bearer: tenant.api_key }), 403, "tenant_suspended")
+      yield* patch({ suspended: false })
+      assert.strictEqual((yield* me(token)).status, 200)
+      isProblem(
+        yield* call("PATCH", "/api/admin/tenants/999999", { bearer: World.adminKey, json: {} }),
+        404,
+        "not_found"
+      )
+    }))
+
+  it.effect("is deleted with everything of its, and nothing of another's", () =>
+    Effect.gen(function* () {
+      const tenant = yield* fresh
+      const other = yield* fresh
+      const { token } = yield* signIn(tenant.api_key)
+      const stays = yield* signIn(other.api_key)
+      const remove = call("DELETE", `/api/admin/tenants/${tenant.id}`, { bearer: World.adminKey })
+      assert.strictEqual((yield* remove).status, 204)
+      isProblem(yield* remove, 404, "not_found")
+      assert.deepEqual(yield* me(token), { status: 401, code: "invalid_token" })
+      isProblem(yield* Server.autoAuth(tenant.api_key, { username: "ada" }), 401, "invalid_api_key")
+      assert.strictEqual((yield* me(stays.token)).status, 200)
+    }))
+
+  it.effect("reads and changes its settings; what is absent stays", () =>
+    Effect.gen(function* () {
+      const { api_key, app_id, id } = yield* fresh
+      const settings = {
+        id,
+        app_id,
+        name: "Voice",
+        registration_enabled: false,
+        allowed_origins: [],
+        password_min_length: null
+      }
+      assert.deepEqual((yield* call("GET", "/api/tenant", { bearer: api_key })).body, settings)
+      const patch = (json: unknown) => call("PATCH", "/api/tenant", { bearer: api_key, json })
+      const changed = { registration_enabled: true, allowed_origins: ["https://app.example"], password_min_length: 12 }
+      assert.deepEqual((yield* patch(changed)).body, { ...settings, ...changed })
+      assert.deepEqual((yield* patch({ password_min_length: null })).body, {
+        ...settings,
+        ...changed,
+        password_min_length: null
+      })
+      for (const bad of [{ allowed_origins: ["https://app.example/x"] }, { password_min_length: 7 }, { name: "" }]) {
+        isProblem(yield* patch(bad), 400, "invalid_request")
+      }
+    }))
+
+  it.effect("lets users register where it says so, and nobody elsewhere", () =>
+    Effect.gen(function* () {
+      const { api_key, app_id } = yield* fresh
+      const account = { app_id, username: "newcomer", password: "correct horse battery" }
+      const register = (json: unknown) => call("POST", "/api/register", { json })
+      isProblem(yield* register(account), 403, "registration_disabled")
+      isProblem(yield* register({ ...account, app_id: `vc_app_${"0".repeat(32)}` }), 403, "registration_disabled")
+      yield* call("PATCH", "/api/tenant", {
+        bearer: api_key,
+        json: { registration_enabled: true, password_min_length: 12 }
+      })
+      isProblem(yield* register({ ...account, password: "elevenchars" }), 400, "invalid_request")
+      const made = yield* register(account)
+      assert.strictEqual(made.status, 201, made.text)
+      assert.deepEqual(Object.keys(made.body).sort(), ["expires_in", "refresh_token", "token", "user"])
+      isProblem(yield* register(account), 409, "username_taken")
+    }))
+
+  it.effect("changes keys without a moment in which none works", () =>
+    Effect.gen(function* () {
+      const { api_key } = yield* fresh
+      const issued = yield* call("POST", "/api/tenant/api-keys", {
+        bearer: api_key,
+        json: { label: "blue", expires_in: 60 }
+      })
+      assert.strictEqual(issued.status, 201, issued.text)
+      const { api_key: next, ...info } = issued.body
+      assert.match(next, /^vc_[0-9a-f]{64}$/)
+      const list = yield* call("GET", "/api/tenant/api-keys", { bearer: next })
+      assert.strictEqual(list.body.length, 2)
+      assert.deepEqual({ ...list.body[1], last_used_at: null }, info)
+      assert.notInclude(list.text, next.slice(-32))
+      const old = list.body[0].id
+      assert.strictEqual((yield* call("DELETE", `/api/tenant/api-keys/${old}`, { bearer: next })).status, 204)
+      isProblem(yield* Server.autoAuth(api_key, { username: "ada" }), 401, "invalid_api_key")
+      assert.strictEqual((yield* Server.autoAuth(next, { username: "ada" })).status, 200)
+      isProblem(yield* call("DELETE", `/api/tenant/api-keys/${old}`, { bearer: next }), 404, "not_found")
+    }))
+
+  it.effect("does not revoke its last key that works, unless it insists", () =>
+    Effect.gen(function* () {
+      const { api_key } = yield* fresh
+      const other = yield* fresh
+      const { body: [{ id }] } = yield* call("GET", "/api/tenant/api-keys", { bearer: api_key })
+      const revoke = (bearer: string, query = "") => call("DELETE", `/api/tenant/api-keys/${id}${query}`, { bearer })
+      isProblem(yield* revoke(other.api_key), 404, "not_found")
+      isProblem(yield* revoke(api_key), 409, "last_api_key")
+      assert.strictEqual((yield* Server.autoAuth(api_key, { username: "ada" })).status, 200)
+      assert.strictEqual((yield* revoke(api_key, "?force=true")).status, 204)
+      isProblem(yield* Server.autoAuth(api_key, { username: "ada" }), 401, "invalid_api_key")
+    }))
+
+  it.effect("leaves one key when two callers revoke each other's at once", () =>
+    Effect.gen(function* () {
+      const { api_key } = yield* fresh
+      const { body: { api_key: second } } = yield* call("POST", "/api/tenant/api-keys", { bearer: api_key, json: {} })
+      const { body: keys } = yield* call("GET", "/api/tenant/api-keys", { bearer: api_key })
+      const answers = yield* Effect.all([
+        call("DELETE", `/api/tenant/api-keys/${keys[1].id}`, { bearer: api_key }),
+        call("DELETE", `/api/tenant/api-keys/${keys[0].id}`, { bearer: second })
+      ], { concurrency: 2 })
+      assert.isAtMost(answers.filter(({ status }) => status === 204).length, 1)
+    }))
+
+  it.effect("reads, changes, bans, unbans and erases its users", () =>
+    Effect.gen(function* () {
+      const { api_key } = yield* fresh
+      const other = yield* fresh
+      const { refresh_token, token, user } = yield* signIn(api_key)
+      const path = `/api/tenant/users/${user.id}`
+      for (const method of ["GET", "DELETE"]) {
+        isProblem(yield* call(method, path, { bearer: other.api_key }), 404, "not_found")
+      }
+      isProblem(yield* call("PATCH", path, { bearer: other.api_key, json: { banned: true } }), 404, "not_found")
+      const patch = (json: unknown) => call("PATCH", path, { bearer: api_key, json })
+      const changed = yield* patch({ custom_id: "c", metadata: { a: 1 }, picture_url: "https://a.example/p" })
+      assert.deepEqual([changed.body.custom_id, changed.body.metadata, changed.body.banned], ["c", { a: 1 }, false])
+      assert.isNull((yield* patch({ metadata: null })).body.metadata)
+      isProblem(yield* patch({ custom_id: "d" }), 409, "custom_id_immutable")
+      assert.isTrue((yield* patch({ banned: true })).body.banned)
+      assert.deepEqual(yield* me(token), { status: 403, code: "user_banned" })
+      isProblem(yield* Server.autoAuth(api_key, { username: "ada" }), 403, "user_banned")
+      isProblem(yield* call("POST", "/api/token/refresh", { json: { refresh_token } }), 403, "user_banned")
+      yield* patch({ banned: false })
+      assert.deepEqual(yield* me(token), { status: 401, code: "invalid_token" })
+      isProblem(yield* call("POST", "/api/token/refresh", { json: { refresh_token } }), 401, "invalid_refresh_token")
+      const again = yield* signIn(api_key)
+      assert.strictEqual((yield* me(again.token)).status, 200)
+      assert.strictEqual((yield* call("DELETE", path, { bearer: api_key })).status, 204)
+      assert.deepEqual(yield* me(again.token), { status: 401, code: "invalid_token" })
+      isProblem(yield* call("GET", path, { bearer: api_key }), 404, "not_found")
+    }))
+
+  it.effect("sees and ends its users' sessions", () =>
+    Effect.gen(function* () {
+      const { api_key } = yield* fresh
+      const other = yield* fresh
+      const phone = yield* signIn(api_key)
+      const laptop = yield* signIn(api_key)
+      const path = `/api/tenant/users/${phone.user.id}/sessions`
+      const list = yield* call("GET", path, { bearer: api_key })
+      assert.strictEqual(list.body.length, 2, list.text)
+      isProblem(yield* call("GET", path, { bearer: other.api_key }), 404, "not_found")
+      const [newest] = list.body
+      isProblem(yield* call("DELETE", `/api/tenant/sessions/${newest.id}`, { bearer: other.api_key }), 404, "not_found")
+      assert.strictEqual((yield* call("DELETE", `/api/tenant/sessions/${newest.id}`, { bearer: api_key })).status, 204)
+      assert.deepEqual(yield* me(laptop.token), { status: 401, code: "invalid_token" })
+      assert.strictEqual((yield* me(phone.token)).status, 200)
+      assert.strictEqual((yield* call("DELETE", path, { bearer: api_key })).status, 204)
+      assert.deepEqual(yield* me(phone.token), { status: 401, code: "invalid_token" })
+    }))
+
+  it.effect("shows a user its devices, and lets it end one or all the others", () =>
+    Effect.gen(function* () {
+      const { api_key } = yield* fresh
+      const phone = yield* signIn(api_key)
+      const laptop = yield* signIn(api_key)
+      const tablet = yield* signIn(api_key)
+      const stranger = yield* signIn(api_key, "bob")
+      const list = yield* call("GET", "/api/me/sessions", { bearer: phone.token })
+      assert.strictEqual(list.body.length, 3)
+      const current = list.body.filter((session: { current: boolean }) => session.current)
+      assert.strictEqual(current.length, 1)
+      assert.strictEqual(current[0].id.replaceAll("-", ""), phone.token.slice(0, 32))
+      const idOf = (token: string) =>
+        list.body.find((session: { id: string }) => session.id.replaceAll("-", "") === token.slice(0, 32)).id
+      const end = (bearer: string, id: string) => call("DELETE", `/api/me/sessions/${id}`, { bearer })
+      isProblem(yield* end(stranger.token, idOf(laptop.token)), 404, "not_found")
+      assert.strictEqual((yield* end(phone.token, idOf(laptop.token))).status, 204)
+      assert.strictEqual((yield* me(laptop.token)).status, 401)
+      assert.strictEqual((yield* call("DELETE", "/api/me/sessions", { bearer: phone.token })).status, 204)
+      assert.strictEqual((yield* me(tablet.token)).status, 401)
+      assert.strictEqual((yield* me(phone.token)).status, 200)
+    }))
+
+  it.effect("lets a user change its password here and signs it out everywhere else", () =>
+    Effect.gen(function* () {
+      const { api_key, app_id } = yield* fresh
+      const [first, second] = ["correct horse battery", "a different staple"]
+      yield* call("POST", "/api/tenant/users", { bearer: api_key, json: { username: "ada", password: first } })
+      const login = (password: string) =>
+        call("POST", "/api/auth/token", { json: { app_id, username: "ada", password } })
+      const { body: here } = yield* login(first)
+      const { body: elsewhere } = yield* login(first)
+      const change = (current_password: string, new_password: string) =>
+        call("POST", "/api/me/password", { bearer: here.token, json: { current_password, new_password } })
+      isProblem(yield* change("wrong horse battery", second), 401, "invalid_credentials")
+      const weak = yield* change(first, "password")
+      isProblem(weak, 400, "invalid_request")
+      assert.deepEqual(weak.body.errors[0].path, "new_password")
+      assert.strictEqual((yield* change(first, second)).status, 204)
+      assert.strictEqual((yield* me(here.token)).status, 200)
+      assert.strictEqual((yield* me(elsewhere.token)).status, 401)
+      isProblem(yield* login(first), 401, "invalid_credentials")
+      assert.strictEqual((yield* login(second)).status, 200)
+    }))
+
+  it.effect("asks whether a token is good, by RFC 7662", () =>
+    Effect.gen(function* () {
+      const { api_key, id } = yield* fresh
+      const other = yield* fresh
+      const { token, user } = yield* signIn(api_key)
+      const introspect = (bearer: string, token: string) =>
+        Effect.map(call("POST", "/api/tenant/introspect", { bearer, json: { token } }), ({ body }) => body)
+      const active = yield* introspect(api_key, token)
+      assert.deepInclude(active, {
+        active: true,
+        sub: String(user.id),
+        username: "ada",
+        tenant_id: id,
+        token_type: "Bearer"
+      })
+      assert.closeTo(active.exp - active.iat, 3600, 1)
+      assert.deepEqual(yield* introspect(other.api_key, token), { active: false })
+      assert.deepEqual(yield* introspect(api_key, "nonsense"), { active: false })
+      yield* call("POST", "/api/logout", { bearer: token })
+      assert.deepEqual(yield* introspect(api_key, token), { active: false })
+    }))
+})
