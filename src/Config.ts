@@ -52,6 +52,13 @@ export const RoomkeyConfig = Config.all({
   hashQueue: int("HASH_QUEUE", 0, 100_000, 64),
   socketPing: duration("SOCKET_PING", "25 seconds"),
   socketDrain: duration("SOCKET_DRAIN", "3 seconds"),
+  /** Proxies in front that append to X-Forwarded-For. */
+  trustProxy: int("TRUST_PROXY", 0, 10, 0),
+  limitLoginAccount: int("LIMIT_LOGIN_ACCOUNT", 1, 1_000_000, 10),
+  limitLoginAddress: int("LIMIT_LOGIN_ADDRESS", 1, 1_000_000, 100),
+  limitRefreshFailures: int("LIMIT_REFRESH_FAILURES", 1, 1_000_000, 60),
+  limitRegistrations: int("LIMIT_REGISTRATIONS", 1, 1_000_000, 20),
+  limitAutoAuth: int("LIMIT_AUTO_AUTH", 1, 100_000_000, 60_000),
   corsOrigins: list("CORS_ORIGINS"),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
   logFormat: Config.Literals(["auto", "json", "pretty"], "LOG_FORMAT").pipe(Config.withDefault("auto")),

@@ -14,6 +14,7 @@ import {
   InvalidRefreshToken,
   InvalidRequest,
   NotFound,
+  RateLimited,
   RefreshTokenReused,
   RegistrationDisabled,
   TenantSuspended,
@@ -65,7 +66,7 @@ export class Sessions extends HttpApiGroup.make("sessions")
     HttpApiEndpoint.post("autoAuth", "/api/auth/auto", {
       payload: Schema.Struct(profileFields),
       success: SignedIn,
-      error: [InvalidApiKey, TenantSuspended, UserBanned, CustomIdTaken, CustomIdImmutable, Unavailable]
+      error: [InvalidApiKey, RateLimited, TenantSuspended, UserBanned, CustomIdTaken, CustomIdImmutable, Unavailable]
     }).middleware(ApiKeyPresented).annotateMerge(OpenApi.annotations({
       summary: "Sign one of your users in",
       description: "For tenant backends. Finds the user by username in the key's tenant, or creates it."
@@ -77,7 +78,7 @@ export class Sessions extends HttpApiGroup.make("sessions")
         password: Password
       }),
       success: SignedIn,
-      error: [InvalidCredentials, TenantSuspended, UserBanned, Unavailable]
+      error: [InvalidCredentials, RateLimited, TenantSuspended, UserBanned, Unavailable]
     }).annotateMerge(OpenApi.annotations({
       summary: "Sign in with a password",
       description: "For apps. Unknown app, unknown user and wrong password are the same answer."
@@ -85,7 +86,7 @@ export class Sessions extends HttpApiGroup.make("sessions")
     HttpApiEndpoint.post("refresh", "/api/token/refresh", {
       payload: Schema.Struct({ refresh_token: Schema.RedactedFromValue(Schema.String.check(Schema.isMaxLength(256))) }),
       success: TokenPair,
-      error: [InvalidRefreshToken, RefreshTokenReused, UserBanned, TenantSuspended, Unavailable]
+      error: [InvalidRefreshToken, RefreshTokenReused, RateLimited, UserBanned, TenantSuspended, Unavailable]
     }).annotateMerge(OpenApi.annotations({
       summary: "Trade a refresh token for the next pair",
       description: "Safe to repeat: the same refresh token gives the same pair for a while."
@@ -102,6 +103,7 @@ export class Sessions extends HttpApiGroup.make("sessions")
       success: SignedIn.pipe(HttpApiSchema.status(201)),
       error: [
         RegistrationDisabled,
+        RateLimited,
         TenantSuspended,
         UsernameTaken,
         InvalidRequest,
@@ -129,7 +131,7 @@ export class Sessions extends HttpApiGroup.make("sessions")
     HttpApiEndpoint.post("changePassword", "/api/me/password", {
       payload: Schema.Struct({ current_password: Password, new_password: Password }),
       success: HttpApiSchema.NoContent,
-      error: [InvalidCredentials, InvalidRequest, Unavailable]
+      error: [InvalidCredentials, InvalidRequest, RateLimited, Unavailable]
     }).middleware(SessionToken).annotateMerge(OpenApi.annotations({
       summary: "Change your password",
       description: "Signs out everywhere else."

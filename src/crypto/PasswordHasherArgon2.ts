@@ -40,9 +40,14 @@ const saltBytes = 16
 
 const parse = (phc: string): Option.Option<ParsedHashOptions> => Option.liftThrowable(parseOptions)(phc)
 
-const isAffordable = (parsed: ParsedHashOptions): boolean =>
-  parsed.memoryCost <= ceiling.memoryKiB && parsed.timeCost <= ceiling.iterations &&
-  parsed.parallelism <= ceiling.parallelism
+/** Whether `phc` is an argon2 hash that `verify` would take on; of any other it says `false`. */
+export const isVerifiable = (phc: string): boolean =>
+  Option.exists(
+    parse(phc),
+    (parsed) =>
+      parsed.memoryCost <= ceiling.memoryKiB && parsed.timeCost <= ceiling.iterations &&
+      parsed.parallelism <= ceiling.parallelism
+  )
 
 export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
   PasswordHasher,
@@ -64,9 +69,7 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
     return PasswordHasher.of({
       hash: (password) => inTurn(() => hash(Redacted.value(password), parameters)),
       verify: (password, phc) =>
-        Option.exists(parse(phc), isAffordable)
-          ? verifyIn(phc, password)
-          : Effect.as(verifyIn(nobodys, password), false),
+        isVerifiable(phc) ? verifyIn(phc, password) : Effect.as(verifyIn(nobodys, password), false),
       verifyNothing: (password) => Effect.asVoid(verifyIn(nobodys, password)),
       needsRehash: (phc) =>
         Option.match(parse(phc), {

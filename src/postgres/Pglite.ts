@@ -4,8 +4,11 @@
 import { PGlite } from "@electric-sql/pglite"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { Effect, Layer, Schema } from "effect"
-import { mkdir, rm } from "node:fs/promises"
+import { randomBytes } from "node:crypto"
+import { existsSync } from "node:fs"
+import { mkdir, readdir, rename, rm } from "node:fs/promises"
 import { connect, createServer } from "node:net"
+import { dirname } from "node:path"
 import { PgliteGate, PgliteStream } from "./PgliteStream.ts"
 
 export class DataDirectoryInUse extends Schema.TaggedError<DataDirectoryInUse>()("DataDirectoryInUse", {
@@ -16,46 +19,75 @@ export class DataDirectoryInUse extends Schema.TaggedError<DataDirectoryInUse>()
   }
 }
 
-const isListening = (path: string) =>
+const isAbandoned = (path: string) =>
   Effect.callback<boolean>((resume) => {
     const socket = connect(path)
     socket.once("connect", () => {
       socket.destroy()
-      resume(Effect.succeed(true))
+      resume(Effect.succeed(false))
     })
-    socket.once("error", () => resume(Effect.succeed(false)))
+    // Only these say that nobody is there; an owner too busy to answer is still an owner.
+    socket.once("error", (error: NodeJS.ErrnoException) =>
+      resume(Effect.succeed(error.code === "ECONNREFUSED" || error.code === "ENOENT")))
   })
 
 const listen = (path: string) =>
-  Effect.callback<ReturnType<typeof createServer>, NodeJS.ErrnoException>((resume) => {
+  Effect.callback<ReturnType<typeof createServer>>((resume) => {
     const server = createServer((socket) => socket.destroy())
-    server.once("error", (error) => resume(Effect.fail(error)))
+    server.once("error", (error) => resume(Effect.die(error)))
     server.listen(path, () => {
       server.unref()
       resume(Effect.succeed(server))
     })
   })
 
-/** The lock is a socket that its owner listens on: a process that was killed leaves one that nobody answers. */
+/**
+ * Whoever wants the directory first listens on a socket of its own, then looks for others. No name is ever taken over,
+ * so that two who start at once may both be refused but never both be let in; a killed process leaves a socket that
+ * nobody answers.
+ */
 const lock = (dataDir: string) =>
   Effect.gen(function* () {
-    const path = `${dataDir}.lock`
-    if (yield* isListening(path)) return yield* new DataDirectoryInUse({ dataDir })
-    yield* Effect.promise(() => rm(path, { force: true }))
-    return yield* Effect.acquireRelease(
-      Effect.mapError(listen(path), () => new DataDirectoryInUse({ dataDir })),
+    const claims = `${dataDir}.owner`
+    const own = randomBytes(4).toString("hex")
+    yield* Effect.promise(() => mkdir(claims, { recursive: true, mode: 0o700 }))
+    yield* Effect.acquireRelease(
+      listen(`${claims}/${own}`),
       (server) => Effect.promise(() => new Promise<void>((done) => server.close(() => done())))
     )
+    const present = yield* Effect.promise(() => readdir(claims))
+    for (const name of present) {
+      if (name === own) continue
+      if (!(yield* isAbandoned(`${claims}/${name}`))) return yield* new DataDirectoryInUse({ dataDir })
+      yield* Effect.promise(() => rm(`${claims}/${name}`, { force: true }))
+    }
+    // Another who looked before this one listened has taken its socket for an abandoned one.
+    const still = yield* Effect.promise(() => readdir(claims))
+    if (!still.includes(own)) return yield* new DataDirectoryInUse({ dataDir })
   })
+
+const create = (dataDir: string | undefined) =>
+  PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`)
+
+/** A first start that is killed half-way must not leave half a database: it gets its name when it is complete. */
+const initialize = async (dataDir: string): Promise<void> => {
+  if (existsSync(`${dataDir}/PG_VERSION`)) return
+  const unfinished = `${dataDir}.new`
+  await rm(unfinished, { recursive: true, force: true })
+  await mkdir(unfinished, { mode: 0o700 })
+  await (await create(unfinished)).close()
+  await rename(unfinished, dataDir)
+}
 
 const open = (dataDir: string | undefined) =>
   Effect.gen(function* () {
     if (dataDir !== undefined) {
-      yield* Effect.promise(() => mkdir(dataDir, { recursive: true, mode: 0o700 }))
+      yield* Effect.promise(() => mkdir(dirname(dataDir), { recursive: true, mode: 0o700 }))
       yield* lock(dataDir)
+      yield* Effect.promise(() => initialize(dataDir))
     }
     return yield* Effect.acquireRelease(
-      Effect.promise(() => PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`)),
+      Effect.promise(() => create(dataDir)),
       (db) => Effect.promise(() => db.close())
     )
   })

@@ -12,11 +12,27 @@ const terminate = 0x58
 
 /** Who may speak to a PGlite: its streams one after another. */
 export class PgliteGate {
-  readonly db: PGlite
+  readonly #db: PGlite
+  #failure: Error | undefined
   #last: Promise<void> = Promise.resolve()
 
   constructor(db: PGlite) {
-    this.db = db
+    this.#db = db
+  }
+
+  /** A PGlite that has thrown has exited, and would spin for ever on the next message: it is never asked again. */
+  async execute(messages: Uint8Array): Promise<Uint8Array> {
+    if (this.#failure !== undefined) throw this.#failure
+    try {
+      return await this.#db.execProtocolRaw(messages)
+    } catch (cause) {
+      this.#failure = new Error("The embedded database has failed", { cause })
+      throw this.#failure
+    }
+  }
+
+  get usable(): boolean {
+    return this.#failure === undefined && !this.#db.closed
   }
 
   /** Resolves when every holder before this one has let go; the answer lets go. */
@@ -48,6 +64,8 @@ export class PgliteStream extends Duplex {
   #pending: Buffer = Buffer.alloc(0)
   #wanted: (() => void) | undefined
   #busy: Promise<void> = Promise.resolve()
+  #waiting = false
+  #terminated = false
 
   constructor(gate: PgliteGate) {
     super()
@@ -64,45 +82,56 @@ export class PgliteStream extends Duplex {
     this.#busy = this.#answer().then(() => done(), done)
   }
 
-  override _final(done: () => void): void {
-    this.push(null)
-    done()
+  override _final(done: (error?: Error | null) => void): void {
+    this.#terminate().then(() => done(), done)
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#wanted?.()
+    // One that still waits for its turn holds nothing: its turn passes when it comes.
+    if (this.#waiting) return done(error)
     this.#busy.then(() => this.#leave()).then(() => done(error), done)
   }
 
   /** Answers every whole message that has arrived. */
   async #answer(): Promise<void> {
-    if (this.#release === undefined && !(await this.#start())) return
+    if (!this.#terminated && this.#release === undefined) await this.#start()
+    if (this.#terminated || this.#release === undefined) return
     const { messages, rest, ends } = wholeMessages(this.#pending)
     this.#pending = rest
-    if (messages.length > 0) await this.#reply(await this.#gate.db.execProtocolRaw(messages))
-    if (ends) this.push(null)
+    if (messages.length > 0) await this.#reply(await this.#gate.execute(messages))
+    if (ends) await this.#terminate()
   }
 
-  /** The messages before a session, which have a length but no type. Answers whether the session has begun. */
-  async #start(): Promise<boolean> {
+  async #terminate(): Promise<void> {
+    this.#terminated = true
+    await this.#leave()
+    this.push(null)
+  }
+
+  /** The messages before a session, which have a length but no type. */
+  async #start(): Promise<void> {
     for (;;) {
       const { length } = this.#pending
-      const size = length < 4 ? Infinity : this.#pending.readInt32BE(0)
-      if (length < Math.max(size, 8)) return false
+      if (length < 4) return
+      const size = this.#pending.readInt32BE(0)
+      if (size < 8) throw new Error("Not a PostgreSQL startup message")
+      if (length < size) return
       const message = this.#pending.subarray(0, size)
       this.#pending = this.#pending.subarray(size)
       const code = message.readInt32BE(4)
-      if (code === cancelRequest) {
-        this.push(null)
-        return false
-      }
+      if (code === cancelRequest) return this.#terminate()
       if (code === sslRequest || code === gssRequest) {
         await this.#reply(Buffer.from("N"))
         continue
       }
-      this.#release = await this.#gate.take()
-      await this.#reply(await this.#gate.db.execProtocolRaw(message))
-      return true
+      this.#waiting = true
+      const release = await this.#gate.take()
+      this.#waiting = false
+      if (this.destroyed) return release()
+      this.#release = release
+      await this.#reply(await this.#gate.execute(message))
+      return
     }
   }
 
@@ -119,9 +148,8 @@ export class PgliteStream extends Duplex {
     const release = this.#release
     if (release === undefined) return
     this.#release = undefined
-    const { db } = this.#gate
     try {
-      if (!db.closed) { for (const message of [sync, rollback, discard]) await db.execProtocolRaw(message) }
+      if (this.#gate.usable) { for (const message of [sync, rollback, discard]) await this.#gate.execute(message) }
     } finally {
       release()
     }
@@ -132,7 +160,9 @@ export class PgliteStream extends Duplex {
 const wholeMessages = (bytes: Buffer): { readonly messages: Buffer; readonly rest: Buffer; readonly ends: boolean } => {
   let end = 0
   while (bytes.length >= end + 5) {
-    const next = end + 1 + bytes.readInt32BE(end + 1)
+    const size = bytes.readInt32BE(end + 1)
+    if (size < 4) throw new Error("Not a PostgreSQL message")
+    const next = end + 1 + size
     if (bytes.length < next) break
     if (bytes[end] === terminate) return { messages: bytes.subarray(0, end), rest: Buffer.alloc(0), ends: true }
     end = next

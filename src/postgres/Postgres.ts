@@ -5,6 +5,7 @@ import * as ChannelRepositoryPg from "./ChannelRepositoryPg.ts"
 import * as DatabasePg from "./DatabasePg.ts"
 import * as Migrations from "./Migrations.ts"
 import { isUnavailable } from "./Query.ts"
+import * as RateLimitsPg from "./RateLimitsPg.ts"
 import * as TenantRepositoryPg from "./TenantRepositoryPg.ts"
 import * as TokenStorePg from "./TokenStorePg.ts"
 import * as UserRepositoryPg from "./UserRepositoryPg.ts"
@@ -26,6 +27,7 @@ export const layer = Layer.mergeAll(
   ApiKeyRepositoryPg.layer,
   ChannelRepositoryPg.layer,
   DatabasePg.layer,
+  RateLimitsPg.layer,
   TenantRepositoryPg.layer,
   TokenStorePg.layer,
   UserRepositoryPg.layer

@@ -6,6 +6,7 @@ import * as CommonPasswordsList from "../crypto/CommonPasswordsList.ts"
 import * as PasswordHasherArgon2 from "../crypto/PasswordHasherArgon2.ts"
 import * as TokenCodecNode from "../crypto/TokenCodecNode.ts"
 import { PasswordPolicy } from "../domain/Password.ts"
+import { RateLimitPolicy } from "../domain/RateLimit.ts"
 import { SessionPolicy } from "../domain/Session.ts"
 import * as EventBusPg from "../postgres/EventBusPg.ts"
 import * as Pglite from "../postgres/Pglite.ts"
@@ -53,6 +54,16 @@ const policies = (config: RoomkeyConfig) =>
       refreshGrace: config.refreshGrace,
       maxPerUser: config.maxSessionsPerUser
     }),
+    Layer.effect(
+      RateLimitPolicy,
+      Effect.map(RateLimitPolicy, (byDefault) => ({
+        login_account: { ...byDefault.login_account, limit: config.limitLoginAccount },
+        login_address: { ...byDefault.login_address, limit: config.limitLoginAddress },
+        refresh_failure: { ...byDefault.refresh_failure, limit: config.limitRefreshFailures },
+        registration: { ...byDefault.registration, limit: config.limitRegistrations },
+        auto_auth: { ...byDefault.auto_auth, limit: config.limitAutoAuth }
+      }))
+    ),
     Layer.succeed(PasswordPolicy, { minLength: config.passwordMinLength }),
     Layer.effect(
       PasswordHasherArgon2.Argon2Options,

@@ -7,6 +7,7 @@ import { createServer } from "node:http"
 import { Api } from "../api/Api.ts"
 import type { RoomkeyConfig } from "../Config.ts"
 import * as Authorize from "../http/Authorize.ts"
+import { TrustProxy } from "../http/ClientAddress.ts"
 import * as Edge from "../http/Edge.ts"
 import { channelsLayer } from "../http/handlers/Channels.ts"
 import { sessionsLayer } from "../http/handlers/Sessions.ts"
@@ -105,6 +106,7 @@ export const layerNoDatabase = (config: RoomkeyConfig) =>
     Layer.provideMerge(httpServer(config)),
     Layer.provide(Layer.mergeAll(
       Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(64)),
+      Layer.succeed(TrustProxy, config.trustProxy),
       socketPolicy(config)
     )),
     Layer.provideMerge(Observability.layer(config))

@@ -5,6 +5,7 @@ import type { Effect } from "effect"
 import { expectTypeOf } from "vitest"
 import type { ApiKeyNotFound, InvalidAdminKey, InvalidApiKey, LastApiKey } from "../../src/domain/ApiKey.ts"
 import type { InvalidCredentials, WeakPassword } from "../../src/domain/Password.ts"
+import type { RateLimited } from "../../src/domain/RateLimit.ts"
 import type { InvalidRefreshToken, RefreshTokenReused } from "../../src/domain/RefreshToken.ts"
 import type { InvalidToken, SessionNotFound, TokenExpired } from "../../src/domain/Session.ts"
 import type { RegistrationDisabled, TenantNotFound, TenantSuspended } from "../../src/domain/Tenant.ts"
@@ -45,6 +46,7 @@ import type { ApiKeyRepository } from "../../src/services/ApiKeyRepository.ts"
 import type { CommonPasswords } from "../../src/services/CommonPasswords.ts"
 import type { EventBus } from "../../src/services/EventBus.ts"
 import type { PasswordHasher } from "../../src/services/PasswordHasher.ts"
+import type { RateLimits } from "../../src/services/RateLimits.ts"
 import type { TenantRepository } from "../../src/services/TenantRepository.ts"
 import type { TokenCodec } from "../../src/services/TokenCodec.ts"
 import type { TokenStore } from "../../src/services/TokenStore.ts"
@@ -57,13 +59,13 @@ type Needs<F extends (...args: Array<never>) => Effect.Effect<unknown, unknown, 
 
 it("names every error of every flow, and no other", () => {
   expectTypeOf<Errors<typeof autoAuth>>().toEqualTypeOf<
-    InvalidApiKey | TenantSuspended | UserBanned | CustomIdTaken | CustomIdImmutable | StoreUnavailable
+    InvalidApiKey | RateLimited | TenantSuspended | UserBanned | CustomIdTaken | CustomIdImmutable | StoreUnavailable
   >()
   expectTypeOf<Errors<typeof passwordAuth>>().toEqualTypeOf<
-    InvalidCredentials | TenantSuspended | UserBanned | HasherBusy | StoreUnavailable
+    InvalidCredentials | RateLimited | TenantSuspended | UserBanned | HasherBusy | StoreUnavailable
   >()
   expectTypeOf<Errors<typeof refreshSession>>().toEqualTypeOf<
-    InvalidRefreshToken | RefreshTokenReused | UserBanned | TenantSuspended | StoreUnavailable
+    InvalidRefreshToken | RefreshTokenReused | RateLimited | UserBanned | TenantSuspended | StoreUnavailable
   >()
   expectTypeOf<Errors<typeof detectTokenReuse>>().toEqualTypeOf<RefreshTokenReused | StoreUnavailable>()
   expectTypeOf<Errors<typeof authenticate>>().toEqualTypeOf<
@@ -83,6 +85,7 @@ it("names every error of every flow, and no other", () => {
   >()
   expectTypeOf<Errors<typeof register>>().toEqualTypeOf<
     | RegistrationDisabled
+    | RateLimited
     | TenantSuspended
     | UsernameTaken
     | WeakPassword
@@ -102,16 +105,18 @@ it("names every error of every flow, and no other", () => {
   expectTypeOf<Errors<typeof banUser>>().toEqualTypeOf<UserNotFound | StoreUnavailable>()
   expectTypeOf<Errors<typeof eraseUser>>().toEqualTypeOf<UserNotFound | StoreUnavailable>()
   expectTypeOf<Errors<typeof changePassword>>().toEqualTypeOf<
-    InvalidCredentials | WeakPassword | HasherBusy | StoreUnavailable
+    InvalidCredentials | RateLimited | WeakPassword | HasherBusy | StoreUnavailable
   >()
 })
 
 it("names every service that a flow needs, and no other", () => {
-  expectTypeOf<Needs<typeof autoAuth>>().toEqualTypeOf<ApiKeyRepository | TokenCodec | TokenStore | EventBus>()
-  expectTypeOf<Needs<typeof passwordAuth>>().toEqualTypeOf<
-    UserRepository | PasswordHasher | TokenCodec | TokenStore | EventBus
+  expectTypeOf<Needs<typeof autoAuth>>().toEqualTypeOf<
+    ApiKeyRepository | TokenCodec | TokenStore | RateLimits | EventBus
   >()
-  expectTypeOf<Needs<typeof refreshSession>>().toEqualTypeOf<TokenCodec | TokenStore | EventBus>()
+  expectTypeOf<Needs<typeof passwordAuth>>().toEqualTypeOf<
+    UserRepository | PasswordHasher | RateLimits | TokenCodec | TokenStore | EventBus
+  >()
+  expectTypeOf<Needs<typeof refreshSession>>().toEqualTypeOf<TokenCodec | TokenStore | RateLimits | EventBus>()
   expectTypeOf<Needs<typeof detectTokenReuse>>().toEqualTypeOf<TokenStore | EventBus>()
   expectTypeOf<Needs<typeof authenticate>>().toEqualTypeOf<TokenCodec | TokenStore>()
   expectTypeOf<Needs<typeof logout>>().toEqualTypeOf<TokenStore | EventBus>()
@@ -127,7 +132,14 @@ it("names every service that a flow needs, and no other", () => {
     UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus
   >()
   expectTypeOf<Needs<typeof register>>().toEqualTypeOf<
-    TenantRepository | UserRepository | CommonPasswords | PasswordHasher | TokenCodec | TokenStore | EventBus
+    | TenantRepository
+    | UserRepository
+    | CommonPasswords
+    | PasswordHasher
+    | RateLimits
+    | TokenCodec
+    | TokenStore
+    | EventBus
   >()
   expectTypeOf<Needs<typeof revokeSession>>().toEqualTypeOf<TokenStore | EventBus>()
   expectTypeOf<Needs<typeof revokeSessions>>().toEqualTypeOf<TokenStore | EventBus>()
@@ -140,6 +152,6 @@ it("names every service that a flow needs, and no other", () => {
   expectTypeOf<Needs<typeof banUser>>().toEqualTypeOf<UserRepository | EventBus>()
   expectTypeOf<Needs<typeof eraseUser>>().toEqualTypeOf<UserRepository | EventBus>()
   expectTypeOf<Needs<typeof changePassword>>().toEqualTypeOf<
-    UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus
+    UserRepository | TenantRepository | CommonPasswords | PasswordHasher | RateLimits | EventBus
   >()
 })

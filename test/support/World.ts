@@ -23,6 +23,11 @@ export const config = (overrides: Record<string, string> = {}) =>
       ARGON2_ITERATIONS: "1",
       HASH_CONCURRENCY: "2",
       LOG_LEVEL: "None",
+      // A test of limits asks for small ones.
+      LIMIT_LOGIN_ACCOUNT: "100000",
+      LIMIT_LOGIN_ADDRESS: "100000",
+      LIMIT_REFRESH_FAILURES: "100000",
+      LIMIT_REGISTRATIONS: "100000",
       ...(server._tag === "Some" ? { DATABASE_URL: server.value } : {}),
       ...overrides
     }))

@@ -1,12 +1,14 @@
 // A tenant's backend names one of its users; the user is found or made, and signed in.
 import { Effect, type Redacted } from "effect"
 import type { InvalidApiKey } from "../../domain/ApiKey.ts"
+import type { RateLimited } from "../../domain/RateLimit.ts"
 import type { SignedIn } from "../../domain/Session.ts"
 import type { TenantSuspended } from "../../domain/Tenant.ts"
 import type { StoreUnavailable } from "../../domain/Unavailable.ts"
 import type { CustomIdImmutable, CustomIdTaken, Profile, UserBanned } from "../../domain/User.ts"
 import type { ApiKeyRepository } from "../../services/ApiKeyRepository.ts"
 import type { EventBus } from "../../services/EventBus.ts"
+import { RateLimits } from "../../services/RateLimits.ts"
 import type { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
 import { verifyApiKey } from "../tenants/VerifyApiKey.ts"
@@ -14,10 +16,12 @@ import { issueTokens } from "./IssueTokens.ts"
 
 export const autoAuth = Effect.fn("autoAuth")(function* (apiKey: Redacted.Redacted, profile: Profile): Effect.fn.Return<
   SignedIn,
-  InvalidApiKey | TenantSuspended | UserBanned | CustomIdTaken | CustomIdImmutable | StoreUnavailable,
-  ApiKeyRepository | TokenCodec | TokenStore | EventBus
+  InvalidApiKey | RateLimited | TenantSuspended | UserBanned | CustomIdTaken | CustomIdImmutable | StoreUnavailable,
+  ApiKeyRepository | TokenCodec | TokenStore | RateLimits | EventBus
 > {
   const store = yield* TokenStore
+  const limits = yield* RateLimits
   const { id, tenantId } = yield* verifyApiKey(apiKey)
+  yield* limits.take("auto_auth", id)
   return yield* issueTokens("auto", (tokens) => store.openForProfile(tenantId, id, profile, tokens))
 })

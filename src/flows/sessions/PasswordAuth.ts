@@ -2,6 +2,7 @@
 // answer is the same one after the same work: nothing of the account shows to who does not own it.
 import { Effect, Metric, Option } from "effect"
 import { InvalidCredentials, type Password } from "../../domain/Password.ts"
+import { nobody, type RateLimited } from "../../domain/RateLimit.ts"
 import type { SignedIn } from "../../domain/Session.ts"
 import { TenantSuspended } from "../../domain/Tenant.ts"
 import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
@@ -9,16 +10,30 @@ import { UserBanned } from "../../domain/User.ts"
 import { passwordChecks } from "../../Metrics.ts"
 import type { EventBus } from "../../services/EventBus.ts"
 import { PasswordHasher } from "../../services/PasswordHasher.ts"
+import type { RateLimits } from "../../services/RateLimits.ts"
 import type { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
 import { UserRepository } from "../../services/UserRepository.ts"
 import { issueTokens } from "./IssueTokens.ts"
+import { limitLogins } from "./LimitLogins.ts"
 
-export const passwordAuth = Effect.fn("passwordAuth")(function* (login: {
+export interface Login {
   readonly appId: string
   readonly username: string
   readonly password: Password
-}): Effect.fn.Return<
+  /** The client's address; callers without one count as one. */
+  readonly address?: string | undefined
+}
+
+export const passwordAuth = Effect.fn("passwordAuth")((
+  login: Login
+): Effect.Effect<
+  SignedIn,
+  InvalidCredentials | RateLimited | TenantSuspended | UserBanned | HasherBusy | StoreUnavailable,
+  UserRepository | PasswordHasher | RateLimits | TokenCodec | TokenStore | EventBus
+> => limitLogins(logIn(login), { account: `${login.appId} ${login.username}`, address: login.address ?? nobody }))
+
+const logIn = Effect.fnUntraced(function* (login: Login): Effect.fn.Return<
   SignedIn,
   InvalidCredentials | TenantSuspended | UserBanned | HasherBusy | StoreUnavailable,
   UserRepository | PasswordHasher | TokenCodec | TokenStore | EventBus

@@ -1,6 +1,7 @@
 // A refresh token is traded for the next pair. The same token gives the same pair for a while (lost answers, two tabs),
 // and a device that never used its successor may come back with the old one; anything else is reuse.
 import { Duration, Effect, Metric, Option, type Redacted } from "effect"
+import { nobody, type RateLimited } from "../../domain/RateLimit.ts"
 import { InvalidRefreshToken, judgeRefresh, RefreshTokenReused } from "../../domain/RefreshToken.ts"
 import { type MintedTokens, SessionPolicy, type TokenPair } from "../../domain/Session.ts"
 import { TenantSuspended } from "../../domain/Tenant.ts"
@@ -8,6 +9,7 @@ import { StoreUnavailable } from "../../domain/Unavailable.ts"
 import { UserBanned } from "../../domain/User.ts"
 import { refreshes } from "../../Metrics.ts"
 import type { EventBus } from "../../services/EventBus.ts"
+import { RateLimits } from "../../services/RateLimits.ts"
 import { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
 import { detectTokenReuse } from "./DetectTokenReuse.ts"
@@ -15,7 +17,25 @@ import { detectTokenReuse } from "./DetectTokenReuse.ts"
 /** A verdict is acted on only if the row still is as it was read; another call may win the race this many times. */
 const maxAttempts = 5
 
-export const refreshSession = Effect.fn("refreshSession")(function* (refreshToken: Redacted.Redacted): Effect.fn.Return<
+/** Failures count against `address`, the client's: who guesses at tokens, or replays them, is soon not listened to. */
+export const refreshSession = Effect.fn("refreshSession")(function* (
+  refreshToken: Redacted.Redacted,
+  address: string = nobody
+): Effect.fn.Return<
+  TokenPair,
+  InvalidRefreshToken | RefreshTokenReused | RateLimited | UserBanned | TenantSuspended | StoreUnavailable,
+  TokenCodec | TokenStore | RateLimits | EventBus
+> {
+  const limits = yield* RateLimits
+  yield* limits.check("refresh_failure", address)
+  const failed = limits.take("refresh_failure", address)
+  return yield* refresh(refreshToken).pipe(
+    Effect.tapErrorTag("InvalidRefreshToken", () => failed),
+    Effect.tapErrorTag("RefreshTokenReused", () => failed)
+  )
+})
+
+const refresh = Effect.fnUntraced(function* (refreshToken: Redacted.Redacted): Effect.fn.Return<
   TokenPair,
   InvalidRefreshToken | RefreshTokenReused | UserBanned | TenantSuspended | StoreUnavailable,
   TokenCodec | TokenStore | EventBus

@@ -2,16 +2,34 @@ import { Effect, Option } from "effect"
 import { Event } from "../../domain/Event.ts"
 import { InvalidCredentials, type Password, type WeakPassword } from "../../domain/Password.ts"
 import type { SessionPrincipal } from "../../domain/Principal.ts"
+import { nobody, type RateLimited } from "../../domain/RateLimit.ts"
 import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
 import type { CommonPasswords } from "../../services/CommonPasswords.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { PasswordHasher } from "../../services/PasswordHasher.ts"
+import type { RateLimits } from "../../services/RateLimits.ts"
 import type { TenantRepository } from "../../services/TenantRepository.ts"
 import { UserRepository } from "../../services/UserRepository.ts"
+import { limitLogins } from "../sessions/LimitLogins.ts"
 import { hashNewPassword } from "./HashNewPassword.ts"
 
 /** A user who knows its password changes it, stays signed in here and is signed out everywhere else. */
-export const changePassword = Effect.fn("changePassword")(function* (
+export const changePassword = Effect.fn("changePassword")((
+  principal: SessionPrincipal,
+  change: { readonly current: Password; readonly next: Password; readonly address?: string | undefined }
+): Effect.Effect<
+  void,
+  InvalidCredentials | RateLimited | WeakPassword | HasherBusy | StoreUnavailable,
+  UserRepository | TenantRepository | CommonPasswords | PasswordHasher | RateLimits | EventBus
+> =>
+  // A stolen session is no better place to guess the password than the login.
+  limitLogins(replacePassword(principal, change), {
+    account: `user ${principal.user.id}`,
+    address: change.address ?? nobody
+  })
+)
+
+const replacePassword = Effect.fnUntraced(function* (
   { sessionId, tenantId, user }: SessionPrincipal,
   passwords: { readonly current: Password; readonly next: Password }
 ): Effect.fn.Return<

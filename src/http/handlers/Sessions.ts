@@ -1,5 +1,6 @@
 // Sign-in, refresh, the caller itself, and logout.
 import { Effect, Redacted } from "effect"
+import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
 import { CurrentSession, PresentedKey } from "../../api/Authorization.ts"
@@ -15,7 +16,12 @@ import { register } from "../../flows/sessions/Register.ts"
 import { revokeSession, revokeSessions } from "../../flows/sessions/RevokeSessions.ts"
 import { changePassword } from "../../flows/users/ChangePassword.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
+import { clientAddress, TrustProxy } from "../ClientAddress.ts"
+import { tooMany } from "../TooMany.ts"
 import { weakPassword } from "../WeakPassword.ts"
+
+const addressOf = (request: HttpServerRequest.HttpServerRequest) =>
+  Effect.map(TrustProxy, (hops) => clientAddress(request, hops))
 
 const toPair = (pair: TokenPair) => ({
   token: Redacted.value(pair.token),
@@ -33,6 +39,7 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
         Effect.map(toSignedIn),
         Effect.catchTags({
           InvalidApiKey: () => new Problems.InvalidApiKey({}),
+          RateLimited: tooMany,
           TenantSuspended: () => new Problems.TenantSuspended({}),
           UserBanned: () => new Problems.UserBanned({}),
           CustomIdTaken: () => new Problems.CustomIdTaken({}),
@@ -40,22 +47,28 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
           StoreUnavailable: () => new Problems.Unavailable({})
         })
       ),
-    passwordAuth: ({ payload }) =>
-      passwordAuth({ appId: payload.app_id, username: payload.username, password: payload.password }).pipe(
+    passwordAuth: ({ payload, request }) =>
+      addressOf(request).pipe(
+        Effect.flatMap((address) =>
+          passwordAuth({ appId: payload.app_id, username: payload.username, password: payload.password, address })
+        ),
         Effect.map(toSignedIn),
         Effect.catchTags({
           InvalidCredentials: () => new Problems.InvalidCredentials({}),
+          RateLimited: tooMany,
           TenantSuspended: () => new Problems.TenantSuspended({}),
           UserBanned: () => new Problems.UserBanned({}),
           HasherBusy: () => new Problems.Unavailable({}),
           StoreUnavailable: () => new Problems.Unavailable({})
         })
       ),
-    refresh: ({ payload }) =>
-      refreshSession(payload.refresh_token).pipe(
+    refresh: ({ payload, request }) =>
+      addressOf(request).pipe(
+        Effect.flatMap((address) => refreshSession(payload.refresh_token, address)),
         Effect.map(toPair),
         Effect.catchTags({
           InvalidRefreshToken: () => new Problems.InvalidRefreshToken({}),
+          RateLimited: tooMany,
           RefreshTokenReused: () => new Problems.RefreshTokenReused({}),
           UserBanned: () => new Problems.UserBanned({}),
           TenantSuspended: () => new Problems.TenantSuspended({}),
@@ -67,10 +80,14 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
         const { id, username, ...profile } = toUser(user)
         return { id, username, tenant_id: tenantId, ...profile }
       }),
-    register: ({ payload }) =>
-      register({ appId: payload.app_id, username: payload.username, password: payload.password }).pipe(
+    register: ({ payload, request }) =>
+      addressOf(request).pipe(
+        Effect.flatMap((address) =>
+          register({ appId: payload.app_id, username: payload.username, password: payload.password, address })
+        ),
         Effect.map(toSignedIn),
         Effect.catchTags({
+          RateLimited: tooMany,
           RegistrationDisabled: () => new Problems.RegistrationDisabled({}),
           TenantSuspended: () => new Problems.TenantSuspended({}),
           UsernameTaken: () => new Problems.UsernameTaken({}),
@@ -102,11 +119,13 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
       })
     ),
     changePassword: Effect.fnUntraced(
-      function* ({ payload }) {
+      function* ({ payload, request }) {
         const principal = yield* CurrentSession
-        yield* changePassword(principal, { current: payload.current_password, next: payload.new_password })
+        const address = yield* addressOf(request)
+        yield* changePassword(principal, { current: payload.current_password, next: payload.new_password, address })
       },
       Effect.catchTags({
+        RateLimited: tooMany,
         InvalidCredentials: () => new Problems.InvalidCredentials({}),
         WeakPassword: weakPassword("new_password"),
         HasherBusy: () => new Problems.Unavailable({}),
