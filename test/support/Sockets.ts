@@ -25,8 +25,11 @@ const shown = (chunk: string | Uint8Array | Socket.CloseEvent): unknown => {
   return chunk instanceof Uint8Array ? chunk : { code: chunk.code, reason: chunk.reason }
 }
 
-/** `onWrite` may make a write fail or die. */
-export const fakeSocket = (onWrite: (chunk: unknown) => Effect.Effect<void> = () => Effect.void) =>
+/** `onWrite` may make a write die; a client may leave a close unanswered. */
+export const fakeSocket = ({ answersClose = true, onWrite = () => Effect.void }: {
+  readonly answersClose?: boolean
+  readonly onWrite?: (chunk: unknown) => Effect.Effect<void>
+} = {}) =>
   Effect.gen(function* () {
     const inbound = yield* Queue.unbounded<string | Uint8Array, Socket.SocketError>()
     const outbound = yield* Queue.unbounded<unknown>()
@@ -37,7 +40,10 @@ export const fakeSocket = (onWrite: (chunk: unknown) => Effect.Effect<void> = ()
       Effect.suspend(() => {
         if (!connected) return Effect.never
         Queue.offerUnsafe(outbound, shown(chunk))
-        return Effect.andThen(onWrite(shown(chunk)), Socket.isCloseEvent(chunk) ? closed(chunk.code) : Effect.void)
+        return Effect.andThen(
+          onWrite(shown(chunk)),
+          answersClose && Socket.isCloseEvent(chunk) ? closed(chunk.code) : Effect.void
+        )
       })
     return {
       socket: Socket.make({

@@ -1,25 +1,29 @@
 // What a client hears for what it sends, from `ready` to the close.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Predicate, Schema } from "effect"
+import { Context, Effect, Fiber, Layer, Predicate, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { ServerFrame } from "../../src/api/Frames.ts"
+import { Event } from "../../src/domain/Event.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
 import { openSocket } from "../../src/ws/Upgrade.ts"
 import { fakeSocket, makeSessions, principal, sessionId } from "../support/Sockets.ts"
 
-const connect = Effect.fnUntraced(function* (onWrite?: Parameters<typeof fakeSocket>[0]) {
+const connect = Effect.fnUntraced(function* (options?: Parameters<typeof fakeSocket>[0]) {
   const sessions = yield* makeSessions
   const context = yield* Layer.build(
-    Registry.layer.pipe(Layer.provide(Layer.mergeAll(sessions.layer, EventBus.layerMemory)))
+    Registry.layer.pipe(Layer.provideMerge(Layer.mergeAll(sessions.layer, EventBus.layerMemory)))
   )
-  const fake = yield* fakeSocket(onWrite)
+  const fake = yield* fakeSocket(options)
   const fiber = yield* openSocket(principal(sessionId(1)), fake.socket).pipe(
     Effect.provideContext(context),
     Effect.forkChild
   )
   const ready = yield* fake.next
-  return { ...fake, fiber, ready }
+  const endSession = Context.get(context, EventBus).publish(
+    Event.SessionsEnded({ sessionIds: [sessionId(1)], reason: "logout" })
+  )
+  return { ...fake, fiber, ready, endSession }
 })
 
 const ping = (id?: unknown) => JSON.stringify({ type: "ping", ...(id === undefined ? {} : { id }) })
@@ -107,12 +111,23 @@ describe("Upgrade.openSocket", () => {
 
   it.effect("closes with 1011 when a handler dies, and ends without failure", () =>
     Effect.gen(function* () {
-      const { fiber, receive, rest } = yield* connect((sent) =>
-        (sent as { type?: string }).type === "pong" ? Effect.die("a bug") : Effect.void
-      )
+      const { fiber, receive, rest } = yield* connect({
+        onWrite: (sent) =>
+          Predicate.hasProperty(sent, "type") && sent.type === "pong" ? Effect.die("a bug") : Effect.void
+      })
       yield* receive(ping())
       yield* Fiber.join(fiber)
       assert.deepStrictEqual((yield* rest).at(-1), { code: 1011, reason: "internal_error" })
+    }))
+
+  it.effect("lets go of a client that talks on after its close, and answers it nothing", () =>
+    Effect.gen(function* () {
+      const { endSession, fiber, next, receive, rest } = yield* connect({ answersClose: false })
+      yield* endSession
+      assert.deepStrictEqual(yield* next, { code: 4401, reason: "session_revoked" })
+      yield* receive(ping(), "bad", new Uint8Array(1))
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(yield* rest, [])
     }))
 
   it.effect("ends without failure when the client goes away", () =>
