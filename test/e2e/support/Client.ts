@@ -2,6 +2,7 @@
 import * as NodeWS from "@effect/platform-node/NodeWS"
 import { once } from "node:events"
 import { request } from "node:http"
+import { text as streamText } from "node:stream/consumers"
 import { setTimeout } from "node:timers/promises"
 import { adminKey } from "./Process.ts"
 
@@ -149,7 +150,7 @@ export const handshake = async (target: Target, token: string): Promise<Answer> 
   sent.end()
   const [response, socket] = await Promise.race([once(sent, "response"), once(sent, "upgrade")])
   socket?.destroy()
-  const text = socket === undefined ? String(Buffer.concat(await Array.fromAsync(response))) : ""
+  const text = socket === undefined ? await streamText(response) : ""
   return {
     status: response.statusCode,
     headers: new Headers(response.headers as Record<string, string>),

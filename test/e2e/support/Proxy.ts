@@ -12,6 +12,11 @@ export type Fault =
   /** As above, and what was open then never passes a byte again: nobody is told that the far end forgot it. */
   | "forgets connections"
 
+const join = (near: Socket, far: Socket): void => {
+  near.pipe(far)
+  far.pipe(near)
+}
+
 export class Proxy implements AsyncDisposable {
   readonly #target: URL
   readonly #connections = new Set<readonly [near: Socket, far: Socket | undefined]>()
@@ -66,7 +71,7 @@ export class Proxy implements AsyncDisposable {
     if (fault !== "answers nothing") return
     for (const [near, far] of [...this.#connections]) {
       if (far === undefined) this.#join(near)
-      else near.pipe(far).pipe(near)
+      else join(near, far)
     }
   }
 
@@ -96,7 +101,7 @@ export class Proxy implements AsyncDisposable {
     far.on("error", () => near.destroy())
     far.once("close", () => near.destroy())
     near.once("close", () => far.destroy())
-    near.pipe(far).pipe(near)
+    join(near, far)
     this.#keep(near, far)
   }
 
