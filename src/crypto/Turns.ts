@@ -8,7 +8,11 @@ import { hashQueue, hashRejections } from "../Metrics.ts"
 export const makeTurns = (concurrency: number, queue: number) => {
   let running = 0
   const waiting = new Set<Deferred.Deferred<void>>()
-  const report = Effect.suspend(() => Metric.update(hashQueue, running + waiting.size))
+  // Read and written in one step: a report must not overwrite one that was made after it.
+  const report = Effect.withFiber<void>((fiber) => {
+    hashQueue.updateUnsafe(running + waiting.size, fiber.context)
+    return Effect.void
+  })
 
   const release = Effect.suspend(() => {
     const [next] = waiting

@@ -1,0 +1,212 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Cause, Effect, Exit, Fiber, Latch, Metric, Scheduler, Schema } from "effect"
+import { makeTurns } from "../../src/crypto/Turns.ts"
+import type { HasherBusy } from "../../src/domain/Unavailable.ts"
+import { hashQueue, hashRejections } from "../../src/Metrics.ts"
+
+/** Work that is done when the test says so. */
+const makeJob = () => {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  const started = Latch.makeUnsafe(false)
+  let starts = 0
+  return {
+    work: () => {
+      starts++
+      started.openUnsafe()
+      return promise
+    },
+    finish: () => resolve("done"),
+    fail: () => reject(new Error("out of memory")),
+    started: started.await,
+    starts: () => starts
+  }
+}
+
+const isBusy = (exit: Exit.Exit<unknown, HasherBusy>): boolean =>
+  Exit.isFailure(exit) &&
+  exit.cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error._tag === "HasherBusy")
+
+const fork = Effect.forkChild({ startImmediately: true })
+
+/** Other fibers run, and may interrupt this one, after every few of its steps (below three it would only yield). */
+const stepByStep = (steps: number) => Effect.provideService(Scheduler.MaxOpsBeforeYield, steps)
+
+const withOwnMetrics = Effect.provideServiceEffect(Metric.MetricRegistry, Effect.sync(() => new Map()))
+
+describe("Turns", () => {
+  it.effect("runs as many at once as it may, and the others in the order in which they came", () =>
+    Effect.gen(function* () {
+      const inTurn = makeTurns(2, 3)
+      const jobs = Array.from({ length: 5 }, makeJob)
+      const fibers = yield* Effect.forEach(jobs, (job) => fork(inTurn(job.work)))
+      const started = () => jobs.map((job) => job.starts()).join("")
+      assert.strictEqual(started(), "11000")
+      jobs[1]!.finish()
+      yield* jobs[2]!.started
+      assert.strictEqual(started(), "11100")
+      jobs[0]!.finish()
+      yield* jobs[3]!.started
+      assert.strictEqual(started(), "11110")
+      for (const job of jobs) job.finish()
+      assert.deepStrictEqual(yield* Fiber.joinAll(fibers), jobs.map(() => "done"))
+      assert.strictEqual(started(), "11111")
+    }))
+
+  it.effect("refuses the one that finds the queue full at once, counts it, and disturbs nobody", () =>
+    Effect.gen(function* () {
+      const inTurn = makeTurns(1, 2)
+      const jobs = Array.from({ length: 3 }, makeJob)
+      const fibers = yield* Effect.forEach(jobs, (job) => fork(inTurn(job.work)))
+      const refused = makeJob()
+      const fiber = yield* fork(inTurn(refused.work))
+      const exit = fiber.pollUnsafe()
+      assert.isTrue(exit !== undefined && isBusy(exit))
+      assert.strictEqual(refused.starts(), 0)
+      assert.strictEqual((yield* Metric.value(hashRejections)).count, 1)
+      assert.strictEqual((yield* Metric.value(hashQueue)).value, 3)
+      for (const job of jobs) job.finish()
+      yield* Fiber.joinAll(fibers)
+      assert.strictEqual((yield* Metric.value(hashQueue)).value, 0)
+    }).pipe(withOwnMetrics))
+
+  it.effect("runs without a queue when none is allowed", () =>
+    Effect.gen(function* () {
+      const inTurn = makeTurns(1, 0)
+      const job = makeJob()
+      const fiber = yield* fork(inTurn(job.work))
+      assert.isTrue(isBusy(yield* Effect.exit(inTurn(makeJob().work))))
+      job.finish()
+      yield* Fiber.join(fiber)
+      assert.strictEqual(yield* inTurn(() => Promise.resolve("next")), "next")
+    }))
+
+  it.effect("gives up the place of a caller that goes away while it waits", () =>
+    Effect.gen(function* () {
+      const inTurn = makeTurns(1, 1)
+      const [running, leaving, coming] = [makeJob(), makeJob(), makeJob()]
+      const first = yield* fork(inTurn(running.work))
+      const second = yield* fork(inTurn(leaving.work))
+      assert.isTrue(isBusy(yield* Effect.exit(inTurn(coming.work))))
+      yield* Fiber.interrupt(second)
+      assert.strictEqual((yield* Metric.value(hashQueue)).value, 1)
+      const third = yield* fork(inTurn(coming.work))
+      assert.isUndefined(third.pollUnsafe())
+      running.finish()
+      coming.finish()
+      yield* Fiber.joinAll([first, third])
+      assert.strictEqual(leaving.starts(), 0)
+      assert.strictEqual(coming.starts(), 1)
+    }).pipe(withOwnMetrics))
+
+  it.effect("keeps the turn of a caller that goes away while its work runs, until the work is done", () =>
+    Effect.gen(function* () {
+      const inTurn = makeTurns(1, 1)
+      const [running, waiting] = [makeJob(), makeJob()]
+      const first = yield* fork(inTurn(running.work))
+      const second = yield* fork(inTurn(waiting.work))
+      const interruption = yield* fork(Fiber.interrupt(first))
+      assert.strictEqual(waiting.starts(), 0)
+      assert.isTrue(isBusy(yield* Effect.exit(inTurn(makeJob().work))))
+      running.finish()
+      yield* waiting.started
+      waiting.finish()
+      yield* Fiber.join(second)
+      yield* Fiber.join(interruption)
+    }))
+
+  it.effect("passes the turn on, at whatever step between its call and its work the caller goes away", () =>
+    Effect.gen(function* () {
+      const started = new Set<number>()
+      for (let moment = 0; moment < 90; moment++) {
+        const inTurn = makeTurns(1, 2)
+        const [running, leaving, next] = [makeJob(), makeJob(), makeJob()]
+        const first = yield* fork(inTurn(running.work))
+        const second = yield* fork(stepByStep(3 + moment % 3)(inTurn(leaving.work)))
+        while ((yield* Metric.value(hashQueue)).value < 2) yield* Effect.yieldNow
+        const third = yield* fork(inTurn(next.work))
+        running.finish()
+        for (let breath = 0; breath < moment / 3; breath++) yield* Effect.yieldNow
+        second.interruptUnsafe()
+        leaving.finish()
+        next.finish()
+        assert.strictEqual(yield* Fiber.join(third), "done")
+        yield* Fiber.await(second)
+        yield* Fiber.join(first)
+        started.add(leaving.starts())
+        assert.strictEqual((yield* Metric.value(hashQueue)).value, 0)
+        assert.strictEqual(yield* inTurn(() => Promise.resolve("next")), "next")
+      }
+      // Some left before their work began and some after it had: the steps between were all among them.
+      assert.deepStrictEqual([...started].toSorted(), [0, 1])
+    }).pipe(withOwnMetrics))
+
+  it.effect("dies of work that fails, and gives its turn back", () =>
+    Effect.gen(function* () {
+      const inTurn = makeTurns(1, 0)
+      const job = makeJob()
+      const fiber = yield* fork(inTurn(job.work))
+      job.fail()
+      const exit = yield* Fiber.await(fiber)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause) && !Cause.hasFails(exit.cause))
+      const thrown = yield* Effect.exit(inTurn(() => {
+        throw new Error("not even started")
+      }))
+      assert.isTrue(Exit.isFailure(thrown) && Cause.hasDies(thrown.cause))
+      assert.strictEqual(yield* inTurn(() => Promise.resolve("next")), "next")
+    }))
+
+  const index = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }))
+  const steps = Arbitrary.array(
+    Arbitrary.schema(Schema.Union([
+      Schema.TaggedStruct("Come", { steps: Schema.Literals([3, 4, 5, 2048]) }),
+      Schema.TaggedStruct("Finish", { index }),
+      Schema.TaggedStruct("Leave", { index }),
+      Schema.TaggedStruct("Breathe", {})
+    ])),
+    { maxLength: 40 }
+  )
+  it.effect.prop(
+    "loses and invents no turn, whoever comes, finishes and leaves in whatever order",
+    [steps],
+    ([steps]) =>
+      Effect.gen(function* () {
+        const inTurn = makeTurns(2, 3)
+        const jobs: Array<ReturnType<typeof makeJob>> = []
+        const fibers: Array<Fiber.Fiber<string, HasherBusy>> = []
+        const finished = new Set<ReturnType<typeof makeJob>>()
+        for (const step of steps) {
+          switch (step._tag) {
+            case "Come": {
+              const job = makeJob()
+              jobs.push(job)
+              fibers.push(yield* fork(stepByStep(step.steps)(inTurn(job.work))))
+              break
+            }
+            case "Finish": {
+              const job = jobs[step.index]
+              job?.finish()
+              if (job !== undefined) finished.add(job)
+              break
+            }
+            case "Leave":
+              fibers[step.index]?.interruptUnsafe()
+              break
+            case "Breathe":
+              yield* Effect.yieldNow
+          }
+          assert.isAtMost(jobs.filter((job) => job.starts() > 0 && !finished.has(job)).length, 2)
+        }
+        for (const job of jobs) job.finish()
+        yield* Effect.forEach(fibers, Fiber.await)
+        assert.isTrue(jobs.every((job) => job.starts() <= 1))
+        assert.strictEqual((yield* Metric.value(hashQueue)).value, 0)
+        const after = Array.from({ length: 6 }, makeJob)
+        const last = yield* Effect.forEach(after, (job) => fork(inTurn(job.work)))
+        assert.strictEqual(after.map((job) => job.starts()).join(""), "110000")
+        assert.isTrue(isBusy(yield* Fiber.await(last[5]!)))
+        for (const job of after) job.finish()
+        yield* Fiber.joinAll(last.slice(0, 5))
+      }).pipe(withOwnMetrics),
+    { arbitrary: { runs: 200 } }
+  )
+})
