@@ -1,4 +1,4 @@
-// Real processes on real ports, so one file at a time. ROOMKEY_TEST_RUNTIME names the runtime of the started service.
+// Real processes on real ports, so one file at a time. ROOMKEY_E2E_RUNTIME names the runtime of the started service.
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
