@@ -66,8 +66,7 @@ const lock = (dataDir: string) =>
     if (!still.includes(own)) return yield* new DataDirectoryInUse({ dataDir })
   })
 
-const create = (dataDir: string | undefined) =>
-  PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`)
+const create = (dataDir: string | undefined) => PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`)
 
 /** A first start that is killed half-way must not leave half a database: it gets its name when it is complete. */
 const initialize = async (dataDir: string): Promise<void> => {

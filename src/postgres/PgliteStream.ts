@@ -130,7 +130,8 @@ export class PgliteStream extends Duplex {
       this.#waiting = false
       if (this.destroyed) return release()
       this.#release = release
-      await this.#reply(await this.#gate.execute(message))
+      // This answer, unlike all others, is a view of memory that the next one overwrites.
+      await this.#reply(Buffer.from(await this.#gate.execute(message)))
       return
     }
   }
