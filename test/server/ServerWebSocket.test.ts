@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Deferred, Duration, Effect, Exit, Layer, Metric, Option, Scheduler } from "effect"
 import { HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Socket } from "effect/socket"
-import { createServer } from "node:http"
+import { createServer, type Server } from "node:http"
 import { connect, type Socket as TcpSocket } from "node:net"
 import { socketCloses } from "../../src/Metrics.ts"
 import { serverWebSocketOptions } from "../../src/server/ServerWebSocket.ts"
@@ -286,6 +286,23 @@ describe("ServerWebSocket", () => {
       assert.strictEqual(yield* closes(1002), before + 20)
       const { message } = yield* client(port)
       assert.deepInclude(yield* message, { type: "ready" })
+    }))
+
+  it.live("survives an error of a socket that nobody listens to", () =>
+    Effect.gen(function* () {
+      const options = yield* serverWebSocketOptions
+      const server = yield* Effect.acquireRelease(
+        Effect.callback<Server>((resume) => {
+          const server = createServer().listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const sockets = new NodeWS.WebSocketServer({ ...options, noServer: true })
+      server.on("upgrade", (request, socket, head) => sockets.handleUpgrade(request, socket, head, (ws) => ws.resume()))
+      const address = server.address()
+      assert(typeof address === "object" && address !== null)
+      const { ended } = yield* raw(address.port, Buffer.concat([Buffer.from(handshake), Buffer.alloc(64, 0xff)]))
+      yield* ended
     }))
 
   it.live("closes text that is not UTF-8 with 1007, and a frame that is not masked with 1002", () =>

@@ -1,6 +1,7 @@
 // A socket lives exactly as long as its session: whatever ends the one closes the other, and nothing else does.
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Fiber, Layer, Metric, Ref, Scope } from "effect"
+import { Socket } from "effect/socket"
 import { TestClock } from "effect/testing"
 import { Event } from "../../src/domain/Event.ts"
 import { socketCloses, sockets } from "../../src/Metrics.ts"
@@ -27,8 +28,8 @@ const makeWorld = Effect.fnUntraced(function* (drainOver: Duration.Input) {
       ))
     )
   )
-  const open = Effect.fnUntraced(function* (n: number, expiresIn = 3600) {
-    const fake = yield* fakeSocket()
+  const open = Effect.fnUntraced(function* (n: number, expiresIn = 3600, options?: Parameters<typeof fakeSocket>[0]) {
+    const fake = yield* fakeSocket(options)
     const fiber = yield* openSocket(principal(sessionId(n), expiresIn), fake.socket).pipe(
       Effect.provideContext(context),
       Effect.forkChild
@@ -39,7 +40,7 @@ const makeWorld = Effect.fnUntraced(function* (drainOver: Duration.Input) {
   const publish = (event: Event) =>
     Effect.flatMap(EventBus, (bus) => bus.publish(event)).pipe(Effect.provideContext(context))
   const drain = Effect.flatMap(Registry, (registry) => registry.drain).pipe(Effect.provideContext(context))
-  return { ...sessions, open, publish, drain }
+  return { ...sessions, context, open, publish, drain }
 })
 
 /** Nobody moves the clock while a test's scope closes, so the registry of most tests drains in no time. */
@@ -163,6 +164,21 @@ describe("Registry", () => {
       assert.deepInclude(yield* socket.next, { type: "token_expiring" })
     }))
 
+  it.effect("does not tell a socket the same end again, whatever else makes it look", () =>
+    Effect.gen(function* () {
+      const { open, publish, rows } = yield* world
+      yield* Ref.set(rows, (id) => record(id, 200))
+      const first = yield* open(1)
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* first.next, { type: "token_expiring" })
+      yield* Ref.set(rows, (id) => record(id, 199))
+      yield* publish(Event.Gap())
+      const second = yield* open(1)
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(yield* second.next, { type: "token_expiring" })
+      assert.deepStrictEqual(yield* first.rest, [])
+    }))
+
   it.effect("closes nothing while the database is away, and what is over as soon as it is back", () =>
     Effect.gen(function* () {
       const { away, open, rows } = yield* world
@@ -232,6 +248,26 @@ describe("Registry", () => {
       assert.deepStrictEqual(yield* gone.rest, [])
     }))
 
+  it.effect("looks no more at a socket that it has closed, and does not wait for one that is gone", () =>
+    Effect.gen(function* () {
+      const { asked, context, open, publish } = yield* world
+      const closing = yield* open(1, 3600, { answersClose: false })
+      yield* publish(Event.SessionsEnded({ sessionIds: [sessionId(1)], reason: "logout" }))
+      assert.deepStrictEqual(yield* closing.next, revoked)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(asked, [])
+      yield* closing.hangUp
+      const fake = yield* fakeSocket()
+      const gone = yield* Effect.gen(function* () {
+        const registry = yield* Registry
+        yield* fake.socket.reader
+        return yield* registry.add(principal(sessionId(2)), yield* fake.socket.writer)
+      }).pipe(Effect.scoped, Effect.provideContext(context))
+      yield* gone.sendText("{}")
+      yield* gone.close(new Socket.CloseEvent(4401))
+      assert.deepStrictEqual(yield* fake.rest, [])
+    }))
+
   it.effect("spreads the closes of a stop over its time, refuses new sockets, and waits for the last to go", () =>
     Effect.gen(function* () {
       const { drain, open } = yield* makeWorld("3 seconds")
@@ -250,6 +286,20 @@ describe("Registry", () => {
       yield* TestClock.adjust("1500 millis")
       assert.strictEqual(yield* closes, 30)
       yield* Fiber.join(draining)
+    }))
+
+  it.effect("waits for clients that are slow to go, and no longer than they may take", () =>
+    Effect.gen(function* () {
+      const { closeTimeout } = yield* SocketPolicy
+      for (const goes of [true, false]) {
+        const { drain, open } = yield* world
+        const slow = yield* open(1, 3600, { answersClose: false })
+        const draining = yield* Effect.forkChild(drain)
+        yield* TestClock.adjust(Duration.toMillis(closeTimeout) - 1)
+        assert.isUndefined(draining.pollUnsafe())
+        yield* goes ? slow.hangUp : TestClock.adjust("1 millis")
+        yield* Fiber.join(draining)
+      }
     }))
 
   it.effect("drains when its scope closes", () =>

@@ -125,7 +125,7 @@ describe("Upgrade.openSocket", () => {
       const { endSession, fiber, next, receive, rest } = yield* connect({ answersClose: false })
       yield* endSession
       assert.deepStrictEqual(yield* next, { code: 4401, reason: "session_revoked" })
-      yield* receive(ping(), "bad", new Uint8Array(1))
+      yield* receive(ping())
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(yield* rest, [])
     }))
