@@ -46,7 +46,7 @@ layer(Server.layer(), Wire.options)("RefreshOfAnotherSession", (it) => {
       const { laptop, phone } = yield* twoDevices
       let pairs: ReadonlyArray<Wire.Pair> = [phone, laptop]
       for (let round = 0; round < 5; round++) {
-        pairs = yield* Effect.all(pairs.map(({ refresh_token }) => Wire.refreshed(refresh_token)), {
+        pairs = yield* Effect.forEach(pairs, ({ refresh_token }) => Wire.refreshed(refresh_token), {
           concurrency: "unbounded"
         })
       }

@@ -64,10 +64,9 @@ layer(Server.layer(), Wire.options)("RefreshTokenReplay", (it) => {
     Effect.gen(function* () {
       for (let round = 0; round < 5; round++) {
         const pairs = yield* family(2)
-        const answers = yield* Effect.all(
-          [pairs[2]!, pairs[0]!, pairs[2]!, pairs[0]!, pairs[2]!].map(({ refresh_token }) =>
-            Wire.refresh(refresh_token)
-          ),
+        const answers = yield* Effect.forEach(
+          [pairs[2]!, pairs[0]!, pairs[2]!, pairs[0]!, pairs[2]!],
+          ({ refresh_token }) => Wire.refresh(refresh_token),
           { concurrency: "unbounded" }
         )
         const won = answers.filter(({ status }) => status === 200).map(({ body }) => body as Wire.Pair)
