@@ -143,6 +143,9 @@ describe(`Outage on ${runtime}`, () => {
     }
   )
 
+  // The pool keeps a connection that the far end forgot until TCP gives it up, a quarter of an hour later.
+  it.todo("answers again when the network forgets connections without telling anybody")
+
   it.for(faults)("starts while the database %s, and serves when it is back", async (fault, context) => {
     needsPostgres(context)
     await using database = await freshDatabase()

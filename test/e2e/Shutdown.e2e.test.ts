@@ -50,7 +50,8 @@ describe(`Shutdown on ${runtime}`, () => {
     await using service = await started(dir, {
       ARGON2_MEMORY_KIB: "19456",
       ARGON2_ITERATIONS: "10",
-      HASH_CONCURRENCY: "1"
+      HASH_CONCURRENCY: "1",
+      LIMIT_LOGIN_ACCOUNT: "1000"
     })
     const { app_id, api_key } = await makeTenant(service)
     const ada = { username: "ada", password: "not the commonest" }

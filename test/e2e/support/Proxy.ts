@@ -69,7 +69,8 @@ export class Proxy implements AsyncDisposable {
       await this.#listen()
     }
     if (fault !== "answers nothing") return
-    for (const [near, far] of [...this.#connections]) {
+    const waiting = [...this.#connections]
+    for (const [near, far] of waiting) {
       if (far === undefined) this.#join(near)
       else join(near, far)
     }
