@@ -180,7 +180,7 @@ describe("ServerWebSocket", () => {
           const writer = yield* socket.writer
           // More than any two kernel buffers, written before the client, on the same thread, can read a byte.
           yield* writer.writeAll([text, ...Array.from({ length: 1024 }, () => text)])
-          yield* Effect.forever(pull)
+          return yield* Effect.forever(pull)
         }).pipe(Effect.scoped, Effect.ignore))
       const { closed } = yield* client(port)
       assert.deepStrictEqual(yield* closed, { code: 4408, reason: "slow_consumer" })
@@ -195,7 +195,7 @@ describe("ServerWebSocket", () => {
           const { pull } = yield* socket.reader
           const writer = yield* socket.writer
           yield* writer.write(text)
-          yield* Effect.forever(pull)
+          return yield* Effect.forever(pull)
         }).pipe(Effect.scoped, Effect.ignore))
       const { message } = yield* client(port)
       assert.strictEqual(JSON.stringify(yield* message), text)
