@@ -10,8 +10,8 @@ import * as Wire from "./Wire.ts"
 const costly = {
   HASH_CONCURRENCY: "1",
   HASH_QUEUE: "2",
-  ARGON2_MEMORY_KIB: "131072",
-  ARGON2_ITERATIONS: "5"
+  ARGON2_MEMORY_KIB: "65536",
+  ARGON2_ITERATIONS: "6"
 }
 
 const flood = 12
