@@ -27,7 +27,9 @@ import { profileFields, User } from "./User.ts"
 const tokenFields = {
   token: Schema.String.annotate({ description: "Session token: 64 hex characters" }),
   refresh_token: Schema.String.annotate({ description: "Refresh token: 64 hex characters" }),
-  expires_in: Schema.Int.annotate({ description: "Life of the session token in seconds" })
+  expires_in: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).annotate({
+    description: "Life of the session token in seconds"
+  })
 }
 
 export const TokenPair = Schema.Struct(tokenFields)

@@ -10,6 +10,10 @@ import { EventBus } from "../services/EventBus.ts"
 
 export const channel = "roomkey"
 
+/** Each instance makes itself heard, so that a connection which brings nothing is known to be dead. */
+const beatEvery = "1 second"
+const silence = "4 seconds"
+
 const decodeReason = Schema.decodeUnknownOption(EndReason)
 const decodeSessionId = Schema.decodeUnknownOption(SessionId)
 
@@ -30,23 +34,31 @@ export const layer: Layer.Layer<EventBus, never, PgClient> = Layer.effect(
     const sql = yield* PgClient
     const events = yield* PubSub.unbounded<Event>()
 
-    const hear = Effect.scoped(Effect.gen(function* () {
-      const notifications = yield* sql.listen(channel)
-      yield* PubSub.publish(events, Event.Gap())
-      return yield* Queue.take(notifications).pipe(
-        Effect.flatMap(({ payload }) =>
-          Option.match(parsePayload(payload), {
-            onNone: () => Effect.void,
-            onSome: (event) => Effect.asVoid(PubSub.publish(events, event))
-          })
-        ),
-        Effect.forever
-      )
-    }))
+    const beat = sql.notify(channel, "beat").pipe(Effect.ignore, Effect.repeat(Schedule.spaced(beatEvery)))
+
+    const hear = Effect.scoped(
+      Effect.gen(function* () {
+        const notifications = yield* sql.listen(channel)
+        yield* PubSub.publish(events, Event.Gap())
+        yield* Effect.forkScoped(beat)
+        return yield* Queue.take(notifications).pipe(
+          Effect.timeoutOrElse({ duration: silence, orElse: () => Effect.fail("silence" as const) }),
+          Effect.flatMap(({ payload }) =>
+            Option.match(parsePayload(payload), {
+              onNone: () => Effect.void,
+              onSome: (event) => Effect.asVoid(PubSub.publish(events, event))
+            })
+          ),
+          Effect.forever
+        )
+      })
+    )
 
     yield* hear.pipe(
       Effect.tapError((error) =>
-        Effect.logWarning("Listening connection lost").pipe(Effect.annotateLogs({ error: error.reason._tag }))
+        Effect.logWarning("Listening connection lost").pipe(
+          Effect.annotateLogs({ error: error === "silence" ? error : error.reason._tag })
+        )
       ),
       Effect.retry(Schedule.spaced("250 millis")),
       Effect.forkScoped

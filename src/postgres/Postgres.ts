@@ -1,5 +1,8 @@
 // Every port that PostgreSQL implements, over one `PgClient` whose schema is brought up to date first.
+import { make, PgClient } from "@effect/sql-pg/PgClient"
 import { Effect, Layer, Schedule } from "effect"
+import { Reactivity } from "effect/reactivity"
+import { SqlClient } from "effect/sql/SqlClient"
 import * as ApiKeyRepositoryPg from "./ApiKeyRepositoryPg.ts"
 import * as ChannelRepositoryPg from "./ChannelRepositoryPg.ts"
 import * as DatabasePg from "./DatabasePg.ts"
@@ -10,9 +13,19 @@ import * as TenantRepositoryPg from "./TenantRepositoryPg.ts"
 import * as TokenStorePg from "./TokenStorePg.ts"
 import * as UserRepositoryPg from "./UserRepositoryPg.ts"
 
+/** A migration may take its time: on a server it has a plain connection of its own, which waits for its answer. */
+const migrate = Effect.scoped(
+  Effect.gen(function* () {
+    const sql = yield* PgClient
+    const { stream: _, ...config } = sql.config
+    const patient = config.url === undefined ? sql : yield* make({ ...config, multiplex: false, maxConnections: 1 })
+    yield* Effect.provideService(Migrations.run, SqlClient, patient)
+  })
+).pipe(Effect.provide(Reactivity.layer))
+
 /** A database that is away at the start is waited for; one that refuses the schema is an error. */
 const migrations = Layer.effectDiscard(
-  Migrations.run.pipe(
+  migrate.pipe(
     Effect.tapError((error) =>
       Effect.logWarning("Migrations not run yet").pipe(Effect.annotateLogs({ error: error.message }))
     ),

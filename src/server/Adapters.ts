@@ -1,6 +1,8 @@
 // Every port meets its adapter here, once, as the configuration says.
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option, Redacted } from "effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
 import { type RoomkeyConfig } from "../Config.ts"
 import * as CommonPasswordsList from "../crypto/CommonPasswordsList.ts"
 import * as PasswordHasherArgon2 from "../crypto/PasswordHasherArgon2.ts"
@@ -11,22 +13,40 @@ import { SessionPolicy } from "../domain/Session.ts"
 import * as EventBusPg from "../postgres/EventBusPg.ts"
 import * as Pglite from "../postgres/Pglite.ts"
 import * as Postgres from "../postgres/Postgres.ts"
+import { watchedSocket } from "../postgres/WatchedSocket.ts"
 import { EventBus } from "../services/EventBus.ts"
 import * as AdminKeyFile from "./AdminKeyFile.ts"
 import * as LifecycleRef from "./LifecycleRef.ts"
 
-export const database = (config: RoomkeyConfig) =>
+/** Longer than any statement of a request may take, so that only the forgotten are given up. */
+const silence = 10_000
+
+/** Where the URL says that the server listens on TCP, if it does. */
+const addressIn = (url: Redacted.Redacted) => {
+  const parsed = URL.parse(Redacted.value(url))
+  if (parsed === null || parsed.hostname === "") return undefined
+  return { host: parsed.hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(parsed.port || 5432) }
+}
+
+const postgres = (url: Redacted.Redacted, config: RoomkeyConfig) => {
+  const address = addressIn(url)
+  return PgClient.layer({
+    url,
+    applicationName: "roomkey",
+    ...(address === undefined ? {} : { stream: () => watchedSocket(address, { silence }) }),
+    multiplex: true,
+    minConnections: 0,
+    maxConnections: config.databaseConnections,
+    connectTimeout: "3 seconds"
+  })
+}
+
+export const database = (
+  config: RoomkeyConfig
+): Layer.Layer<PgClient.PgClient | SqlClient, Pglite.DataDirectoryInUse | SqlError> =>
   Option.match(config.databaseUrl, {
     onNone: () => Pglite.layer({ dataDir: `${config.dataDir}/data` }),
-    onSome: (url) =>
-      PgClient.layer({
-        url,
-        applicationName: "roomkey",
-        multiplex: true,
-        minConnections: 0,
-        maxConnections: config.databaseConnections,
-        connectTimeout: "3 seconds"
-      })
+    onSome: (url) => postgres(url, config)
   })
 
 /** One connection cannot both listen and answer, and the embedded database has but one instance to tell. */

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   type Answer,
   call,
+  eventually,
   expectStatus,
   handshake,
   logout,
@@ -143,8 +144,31 @@ describe(`Outage on ${runtime}`, () => {
     }
   )
 
-  // The pool keeps a connection that the far end forgot until TCP gives it up, a quarter of an hour later.
-  it.todo("answers again when the network forgets connections without telling anybody")
+  it("gives up connections that the network forgot without a word, and hears of other instances again", async (context) => {
+    needsPostgres(context)
+    await using database = await freshDatabase()
+    await using proxy = await Proxy.to(database.url)
+    const environment = { ROOMKEY_ADMIN_KEY: adminKey }
+    await using here = await start({ ...environment, DATABASE_URL: proxy.url })
+    await using elsewhere = await start({ ...environment, DATABASE_URL: database.url })
+    const tenant = await makeTenant(here)
+    const ada = await signIn(here, tenant.api_key, "ada")
+    const socket = await openSocket(here, ada.token)
+    // Every connection of the pool is open, and has something to wait for.
+    await Promise.all(Array.from({ length: 40 }, () => me(here, ada.token)))
+
+    await proxy.fail("forgets connections")
+    isUnavailable("me", await me(here, ada.token))
+    await proxy.recover()
+    // Each connection is given up ten seconds after its first word that nobody answered.
+    await poll(here, "/ready", 200, 20)
+    await eventually(20, "every call answered", async () => {
+      const all = await Promise.all(Array.from({ length: 40 }, () => me(here, ada.token)))
+      return all.every(({ status }) => status === 200)
+    })
+    expectStatus(204, await logout(elsewhere, ada.token))
+    assert.strictEqual((await within(20, "closing the socket", socket.closed)).code, 4401)
+  })
 
   it.for(faults)("starts while the database %s, and serves when it is back", async (fault, context) => {
     needsPostgres(context)

@@ -81,6 +81,15 @@ export const poll = async (target: Target, path: string, status: number, seconds
   }
 }
 
+/** Asks until the answer is yes. */
+export const eventually = async (seconds: number, what: string, ask: () => Promise<boolean>): Promise<void> => {
+  const deadline = performance.now() + seconds * 1000
+  while (!(await ask())) {
+    if (performance.now() > deadline) throw new Error(`${what} was not so in ${seconds} s`)
+    await setTimeout(50)
+  }
+}
+
 export interface Closed {
   readonly code: number
   readonly reason: string
