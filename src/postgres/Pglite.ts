@@ -66,29 +66,31 @@ const lock = (dataDir: string) =>
     if (!still.includes(own)) return yield* new DataDirectoryInUse({ dataDir })
   })
 
-const create = (dataDir: string | undefined) => PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`)
+const database = (dataDir: string | undefined) =>
+  Effect.acquireRelease(
+    Effect.promise(() => PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`)),
+    (db) => Effect.promise(() => db.close())
+  )
 
 /** A first start that is killed half-way must not leave half a database: it gets its name when it is complete. */
-const initialize = async (dataDir: string): Promise<void> => {
-  if (existsSync(`${dataDir}/PG_VERSION`)) return
-  const unfinished = `${dataDir}.new`
-  await rm(unfinished, { recursive: true, force: true })
-  await mkdir(unfinished, { mode: 0o700 })
-  await (await create(unfinished)).close()
-  await rename(unfinished, dataDir)
-}
+const initialize = (dataDir: string) =>
+  Effect.gen(function* () {
+    if (existsSync(`${dataDir}/PG_VERSION`)) return
+    const unfinished = `${dataDir}.new`
+    yield* Effect.promise(() => rm(unfinished, { recursive: true, force: true }))
+    yield* Effect.promise(() => mkdir(unfinished, { mode: 0o700 }))
+    yield* Effect.scoped(database(unfinished))
+    yield* Effect.promise(() => rename(unfinished, dataDir))
+  })
 
 const open = (dataDir: string | undefined) =>
   Effect.gen(function* () {
     if (dataDir !== undefined) {
       yield* Effect.promise(() => mkdir(dirname(dataDir), { recursive: true, mode: 0o700 }))
       yield* lock(dataDir)
-      yield* Effect.promise(() => initialize(dataDir))
+      yield* initialize(dataDir)
     }
-    return yield* Effect.acquireRelease(
-      Effect.promise(() => create(dataDir)),
-      (db) => Effect.promise(() => db.close())
-    )
+    return yield* database(dataDir)
   })
 
 /** `dataDir` is where the database lives; without one it lives in memory, for as long as the layer. */
