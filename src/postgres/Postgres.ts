@@ -21,7 +21,7 @@ const migrate = Effect.scoped(
     const patient = config.url === undefined ? sql : yield* make({ ...config, multiplex: false, maxConnections: 1 })
     yield* Effect.provideService(Migrations.run, SqlClient, patient)
   })
-).pipe(Effect.provide(Reactivity.layer))
+)
 
 /** A database that is away at the start is waited for; one that refuses the schema is an error. */
 const migrations = Layer.effectDiscard(
@@ -34,7 +34,7 @@ const migrations = Layer.effectDiscard(
       schedule: Schedule.spaced("1 second")
     })
   )
-)
+).pipe(Layer.provide(Reactivity.layer))
 
 export const layer = Layer.mergeAll(
   ApiKeyRepositoryPg.layer,

@@ -65,7 +65,7 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       })
     )
     /** Per instance: its subjects are API keys that were verified, so there are only so many. */
-    const local = yield* RateLimiter.make.pipe(Effect.provide(RateLimiter.layerStoreMemory))
+    const local = yield* RateLimiter.RateLimiter
 
     const runOut = new Map<string, number>()
 
@@ -125,4 +125,4 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       check: (action, subject) => check(keyOf(action, subject))
     })
   })
-)
+).pipe(Layer.provide(RateLimiter.layer), Layer.provide(RateLimiter.layerStoreMemory))

@@ -1,6 +1,7 @@
 // A connection to PostgreSQL that does not wait for ever. A network can forget a connection without a word to either
 // end; whoever has sent something and then read nothing for too long gives the connection up, so that the pool opens
 // another. What an idle connection is worth is asked by TCP keep-alive.
+// @effect-diagnostics globalTimers:off -- a socket has no fiber to wait in
 import { connect, type NetConnectOpts, type Socket } from "node:net"
 
 export interface Patience {
