@@ -68,8 +68,11 @@ const lock = (dataDir: string) =>
 
 const database = (dataDir: string | undefined) =>
   Effect.acquireRelease(
-    Effect.promise(() => PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`)),
-    (db) => Effect.promise(() => db.close())
+    Effect.map(
+      Effect.promise(() => PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`)),
+      (db) => new PgliteGate(db)
+    ),
+    (gate) => Effect.promise(() => gate.close())
   )
 
 /** A first start that is killed half-way must not leave half a database: it gets its name when it is complete. */
@@ -95,14 +98,12 @@ const open = (dataDir: string | undefined) =>
 
 /** `dataDir` is where the database lives; without one it lives in memory, for as long as the layer. */
 export const layer = (options: { readonly dataDir: string | undefined }) =>
-  Layer.unwrap(Effect.map(open(options.dataDir), (db) => {
-    const gate = new PgliteGate(db)
-    return PgClient.layer({
+  Layer.unwrap(Effect.map(open(options.dataDir), (gate) =>
+    PgClient.layer({
       stream: () => new PgliteStream(gate),
       username: "postgres",
       database: "postgres",
       multiplex: true,
       minConnections: 1,
       maxConnections: 1
-    })
-  }))
+    })))

@@ -9,6 +9,13 @@ const sslRequest = 80_877_103
 const gssRequest = 80_877_104
 const cancelRequest = 80_877_102
 const terminate = 0x58
+/** Query, FunctionCall and Sync: what ReadyForQuery answers. */
+const closing = new Set(Buffer.from("QFS"))
+/** What may come before those. */
+const opening = new Set(Buffer.from("BCDEHPcdf"))
+/** How much is answered, in bytes and milliseconds, before the reader and the rest of the process have their turn. */
+const maxUnsent = 256 * 1024
+const maxTurn = 10
 
 /** Who may speak to a PGlite: its streams one after another. */
 export class PgliteGate {
@@ -20,15 +27,43 @@ export class PgliteGate {
     this.#db = db
   }
 
-  /** A PGlite that has thrown has exited, and would spin for ever on the next message: it is never asked again. */
-  async execute(messages: Uint8Array): Promise<Uint8Array> {
+  /**
+   * The answer to one message, which PostgreSQL `closes` with ReadyForQuery or not.
+   *
+   * **Gotchas**
+   *
+   * A PGlite that has thrown, or not closed its answer, has exited, and would spin for ever on the next message: it is
+   * never asked again. It gets one message at a time, because of several it would retry the rest for ever. Its other
+   * methods keep a copy of every answer for as long as it lives.
+   */
+  async execute(message: Uint8Array, closes: boolean): Promise<Uint8Array> {
+    if (this.#failure !== undefined) throw this.#failure
+    const chunks: Array<Uint8Array> = []
+    try {
+      await this.#db.execProtocolRawStream(message, {
+        syncToFs: false,
+        onRawData: (bytes) => chunks.push(bytes.slice())
+      })
+    } catch (cause) {
+      throw this.#fail(cause)
+    }
+    const answer = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+    if (closes && answer.at(-6) !== 0x5a) throw this.#fail("no ReadyForQuery")
+    return answer
+  }
+
+  /** Resolves when all that was executed is as durable as the file system makes it. */
+  async sync(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     try {
-      return await this.#db.execProtocolRaw(messages)
+      await this.#db.syncToFs()
     } catch (cause) {
-      this.#failure = new Error("The embedded database has failed", { cause })
-      throw this.#failure
+      throw this.#fail(cause)
     }
+  }
+
+  #fail(cause: unknown): Error {
+    return this.#failure = new Error("The embedded database has failed", { cause })
   }
 
   get usable(): boolean {
@@ -42,6 +77,12 @@ export class PgliteGate {
     this.#last = promise
     await before
     return resolve
+  }
+
+  /** Closes the database after its last session. A database that has failed is left as it is. */
+  async close(): Promise<void> {
+    await this.take()
+    if (this.usable) await this.#db.close()
   }
 }
 
@@ -66,6 +107,7 @@ export class PgliteStream extends Duplex {
   #busy: Promise<void> = Promise.resolve()
   #waiting = false
   #terminated = false
+  #inCycle = false
 
   constructor(gate: PgliteGate) {
     super()
@@ -99,8 +141,34 @@ export class PgliteStream extends Duplex {
     if (this.#terminated || this.#release === undefined) return
     const { messages, rest, ends } = wholeMessages(this.#pending)
     this.#pending = rest
-    if (messages.length > 0) await this.#reply(await this.#gate.execute(messages))
+    await this.#execute(messages)
     if (ends) await this.#terminate()
+  }
+
+  async #execute(messages: ReadonlyArray<Buffer>): Promise<void> {
+    let unsent: Array<Uint8Array> = []
+    let size = 0
+    let since = performance.now()
+    const send = async () => {
+      await this.#gate.sync()
+      await this.#reply(unsent.length === 1 ? unsent[0]! : Buffer.concat(unsent))
+      unsent = []
+      size = 0
+    }
+    for (const message of messages) {
+      if (this.destroyed) return
+      const closes = closing.has(message[0]!)
+      const answer = await this.#gate.execute(message, closes)
+      this.#inCycle = !closes
+      unsent.push(answer)
+      size += answer.length
+      if (size > maxUnsent) await send()
+      if (closes && performance.now() - since > maxTurn) {
+        await new Promise((resume) => setImmediate(resume))
+        since = performance.now()
+      }
+    }
+    if (unsent.length > 0) await send()
   }
 
   async #terminate(): Promise<void> {
@@ -130,8 +198,7 @@ export class PgliteStream extends Duplex {
       this.#waiting = false
       if (this.destroyed) return release()
       this.#release = release
-      // This answer, unlike all others, is a view of memory that the next one overwrites.
-      await this.#reply(Buffer.from(await this.#gate.execute(message)))
+      await this.#reply(await this.#gate.execute(message, true))
       return
     }
   }
@@ -150,7 +217,15 @@ export class PgliteStream extends Duplex {
     if (release === undefined) return
     this.#release = undefined
     try {
-      if (this.#gate.usable) { for (const message of [sync, rollback, discard]) await this.#gate.execute(message) }
+      if (!this.#gate.usable) return
+      if (this.#inCycle) {
+        // A Sync alone would commit what ran since the last one. After an error it is the rollback that is passed over.
+        await this.#gate.execute(rollback, false)
+        await this.#gate.execute(sync, true)
+      }
+      await this.#gate.execute(rollback, true)
+      await this.#gate.execute(discard, true)
+      await this.#gate.sync()
     } finally {
       release()
     }
@@ -158,15 +233,21 @@ export class PgliteStream extends Duplex {
 }
 
 /** Cuts what has arrived into the messages that are complete and the bytes that wait for more. */
-const wholeMessages = (bytes: Buffer): { readonly messages: Buffer; readonly rest: Buffer; readonly ends: boolean } => {
+const wholeMessages = (
+  bytes: Buffer
+): { readonly messages: ReadonlyArray<Buffer>; readonly rest: Buffer; readonly ends: boolean } => {
+  const messages: Array<Buffer> = []
   let end = 0
   while (bytes.length >= end + 5) {
+    const type = bytes[end]!
+    if (type === terminate) return { messages, rest: Buffer.alloc(0), ends: true }
     const size = bytes.readInt32BE(end + 1)
-    if (size < 4) throw new Error("Not a PostgreSQL message")
+    // PGlite exits at a type it does not know.
+    if (size < 4 || (!closing.has(type) && !opening.has(type))) throw new Error("Not a PostgreSQL message")
     const next = end + 1 + size
     if (bytes.length < next) break
-    if (bytes[end] === terminate) return { messages: bytes.subarray(0, end), rest: Buffer.alloc(0), ends: true }
+    messages.push(bytes.subarray(end, next))
     end = next
   }
-  return { messages: bytes.subarray(0, end), rest: bytes.subarray(end), ends: false }
+  return { messages, rest: bytes.subarray(end), ends: false }
 }

@@ -40,6 +40,15 @@ layer(Pglite.layer({ dataDir: undefined }), { timeout: "60 seconds" })("Pglite, 
       assert.isEmpty(yield* Migrations.run)
     }))
 
+  it.effect("keeps nothing of the answers it has given", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const rows = Effect.asVoid(sql`select i, repeat('x', 200) as text from generate_series(1, 1000) as i`)
+      const before = process.memoryUsage().heapUsed
+      yield* Effect.repeat(rows, { times: 300 })
+      assert.isBelow(process.memoryUsage().heapUsed - before, 100_000_000)
+    }))
+
   it.effect("answers 64 statements at once, each with its own answer", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient

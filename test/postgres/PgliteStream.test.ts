@@ -206,6 +206,17 @@ describe("PgliteStream", () => {
     await hangUp(second.stream)
   })
 
+  it("commits nothing of a statement whose Sync never came", async () => {
+    const first = await begin(gate)
+    await first.write(query("create table unfinished (id int)"))
+    await first.write(parse("", "insert into unfinished values (1)"), bind(""), execute)
+    await hangUp(first.stream)
+    const second = await begin(gate)
+    await second.write(query("select count(*) from unfinished"))
+    assert.include(second.take(), "D 0")
+    await hangUp(second.stream)
+  })
+
   it("lets a second stream in when the first is gone, not between two statements of its transaction", async () => {
     const first = await begin(gate)
     const second = connect(gate)
@@ -276,6 +287,7 @@ describe("PgliteStream", () => {
   for (
     const [name, bytes] of [
       ["a startup message without a length", int32(0)],
+      ["a message of no known type", Buffer.concat([startup, message("@", text("what"))])],
       ["a message with a length that cannot be", Buffer.concat([startup, Buffer.from("Q"), int32(-1)])]
     ] as const
   ) {
@@ -294,29 +306,38 @@ describe("PgliteStream", () => {
 })
 
 describe("PgliteStream, over a PGlite that has failed", () => {
-  it("fails itself and every stream after it, at once", async () => {
-    const db = await PGlite.create()
-    let asked = 0
-    const exits = new Proxy(db, {
-      get: (target, key) =>
-        key === "execProtocolRaw"
-          ? (bytes: Uint8Array) => {
-            asked++
-            return bytes[0] === 0 ? target.execProtocolRaw(bytes) : Promise.reject({ name: "ExitStatus", status: 1 })
-          }
-          : Reflect.get(target, key, target)
-    })
-    const gate = new PgliteGate(exits)
-    const first = await begin(gate)
-    const second = connect(gate)
-    const secondClosed = heardOf(second.stream, "close")
-    second.stream.write(startup)
-    const firstClosed = heardOf(first.stream, "close")
-    first.stream.write(query("select 1"))
-    await Promise.all([firstClosed, secondClosed])
-    assert.strictEqual(first.stream.errored?.message, "The embedded database has failed")
-    assert.strictEqual(second.stream.errored?.message, "The embedded database has failed")
-    assert.strictEqual(asked, 2)
-    await db.close()
-  }, 60_000)
+  for (
+    const [how, exit] of [
+      ["by throwing", () => Promise.reject({ name: "ExitStatus", status: 1 })],
+      ["in silence", () => Promise.resolve()]
+    ] as const
+  ) {
+    it(`fails itself and every stream after it, at once, when it failed ${how}`, async () => {
+      const db = await PGlite.create()
+      let asked = 0
+      const exits = new Proxy(db, {
+        get: (target, key) =>
+          key === "execProtocolRawStream"
+            ? (...[bytes, options]: Parameters<PGlite["execProtocolRawStream"]>) => {
+              asked++
+              return bytes[0] === 0 ? target.execProtocolRawStream(bytes, options) : exit()
+            }
+            : Reflect.get(target, key, target) instanceof Function
+            ? Reflect.get(target, key, target).bind(target)
+            : Reflect.get(target, key, target)
+      })
+      const gate = new PgliteGate(exits)
+      const first = await begin(gate)
+      const second = connect(gate)
+      const secondClosed = heardOf(second.stream, "close")
+      second.stream.write(startup)
+      const firstClosed = heardOf(first.stream, "close")
+      first.stream.write(query("select 1"))
+      await Promise.all([firstClosed, secondClosed])
+      assert.strictEqual(first.stream.errored?.message, "The embedded database has failed")
+      assert.strictEqual(second.stream.errored?.message, "The embedded database has failed")
+      assert.strictEqual(asked, 2)
+      await db.close()
+    }, 60_000)
+  }
 })
