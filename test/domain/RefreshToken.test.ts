@@ -68,10 +68,11 @@ const makeRow = Effect.gen(function* () {
   })
 
   const install = (next: MintedTokens, salt: Uint8Array) => {
+    // The store ends both with the session; the rules must not need that.
     access.digest = next.accessDigest
-    access.until = Math.min(now + accessTtl, sessionTtl)
+    access.until = now + accessTtl
     refresh.digest = next.refreshDigest
-    refresh.until = Math.min(now + refreshTtl, sessionTtl)
+    refresh.until = now + refreshTtl
     refresh.rotatedAt = now
     refresh.salt = salt
     pairs.push(next)
@@ -308,6 +309,17 @@ layer(TokenCodecNode.layer)("RefreshToken", (it) => {
       busy.wait(10 * day)
       assert.strictEqual(yield* busy.refresh(4), "invalid_refresh_token")
       assert.strictEqual(busy.use(4), "Expired")
+      const last = yield* makeRow
+      for (let index = 0; index < 3; index++) {
+        last.wait(29 * day)
+        yield* last.refresh(index)
+      }
+      last.wait(3 * day - 60)
+      assert.strictEqual(yield* last.refresh(3), "New")
+      assert.strictEqual(last.use(4), "Current")
+      last.wait(60)
+      assert.strictEqual(last.use(4), "Expired")
+      assert.strictEqual(yield* last.refresh(4), "invalid_refresh_token")
     }))
 
   it.effect("tells no theft of a session that ended otherwise", () =>
