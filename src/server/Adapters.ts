@@ -21,6 +21,9 @@ import * as LifecycleRef from "./LifecycleRef.ts"
 /** Longer than any statement of a request may take, so that only the forgotten are given up. */
 const silence = 10_000
 
+/** Many statements on one connection at a time. Under Deno a transaction on a shared connection may never get its turn. */
+const sharesConnections = !("Deno" in globalThis)
+
 /** Where the URL says that the server listens on TCP, if it does. */
 const addressIn = (url: Redacted.Redacted) => {
   const parsed = URL.parse(Redacted.value(url))
@@ -34,7 +37,7 @@ const postgres = (url: Redacted.Redacted, config: RoomkeyConfig) => {
     url,
     applicationName: "roomkey",
     ...(address === undefined ? {} : { stream: () => watchedSocket(address, { silence }) }),
-    multiplex: true,
+    multiplex: sharesConnections,
     minConnections: 0,
     maxConnections: config.databaseConnections,
     connectTimeout: "3 seconds"

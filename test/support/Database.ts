@@ -28,5 +28,5 @@ export const layer = Layer.unwrap(Effect.gen(function* () {
   const server = yield* testServer
   if (Option.isNone(server)) return Pglite.layer({ dataDir: undefined })
   const url = yield* makeDatabase(server.value)
-  return PgClient.layer({ url, multiplex: true, minConnections: 0, maxConnections: 8 })
+  return PgClient.layer({ url, multiplex: !("Deno" in globalThis), minConnections: 0, maxConnections: 8 })
 }))
