@@ -65,8 +65,13 @@ export class Connection {
   /** The next answer to a HEAD, which has no body whatever its headers say. */
   readonly headAnswer = Effect.promise(() => this.#next(readAnswer(true)))
 
-  /** The next frame, or `undefined` when the connection ends without one. */
-  readonly frame = Effect.promise(() => this.#next(readFrame))
+  /** The next frame that is no heartbeat, which may come at any time; `undefined` when the connection ends without one. */
+  readonly frame = Effect.promise(async () => {
+    for (;;) {
+      const frame = await this.#next(readFrame)
+      if (frame?.opcode !== opcode.ping) return frame
+    }
+  })
 
   /** The next frame as JSON. */
   readonly json = Effect.map(this.frame, (frame): any => frame && JSON.parse(frame.payload.toString()))
