@@ -1,6 +1,6 @@
 // From a SQL statement to a typed answer in bounded time. What the database refuses for its own reasons is
 // `StoreUnavailable`; a statement that is wrong is a bug, and so a defect.
-import { Effect, Metric, Predicate, Schema } from "effect"
+import { Effect, Fiber, Metric, Predicate, Schema } from "effect"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { StoreUnavailable } from "../domain/Unavailable.ts"
 import { storeFailures } from "../Metrics.ts"
@@ -10,6 +10,18 @@ const patience = "4 seconds"
 
 /** SQLSTATE classes in which the server, not the statement, is at fault: connection, resources, operator, system. */
 const serverFault = /^(08|53|57|58)/
+
+/**
+ * A connection that is not shared is given up only once its statement was called back, which may take longer than the
+ * caller can wait: there the statement has a fiber of its own to end in. (Under Deno no connection is shared.)
+ */
+const answeredInTime = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  "Deno" in globalThis
+    ? Effect.flatMap(
+      Effect.forkDetach(effect),
+      (fiber) => Effect.onInterrupt(Fiber.join(fiber), () => Effect.sync(() => fiber.interruptUnsafe()))
+    )
+    : effect
 
 export const sqlState = (error: SqlError): string | undefined => {
   const { cause } = error.reason
@@ -49,7 +61,7 @@ export const attempt = <A, E, R, E2 = never>(
     if (expected !== undefined) return Effect.fail(expected)
     return isUnavailable(error) ? unavailable(operation, error.reason.cause) : Effect.die(error)
   }
-  return effect.pipe(
+  return answeredInTime(effect).pipe(
     Effect.timeoutOrElse({ duration: patience, orElse: () => unavailable(operation, "no answer in time") }),
     Effect.catchIf((error) => isSqlError(error), translate),
     // A transaction that cannot roll back, because its connection is gone, reports that as a defect.
