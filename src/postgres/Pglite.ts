@@ -9,7 +9,6 @@ import { existsSync } from "node:fs"
 import { mkdir, readdir, rename, rm } from "node:fs/promises"
 import { connect, createServer } from "node:net"
 import { dirname } from "node:path"
-import * as PgliteFiles from "./PgliteFiles.ts"
 import { PgliteGate, PgliteStream } from "./PgliteStream.ts"
 
 export class DataDirectoryInUse extends Schema.TaggedError<DataDirectoryInUse>()("DataDirectoryInUse", {
@@ -70,7 +69,7 @@ const lock = (dataDir: string) =>
 const database = (dataDir: string | undefined) =>
   Effect.acquireRelease(
     Effect.map(
-      Effect.promise(() => PGlite.create(dataDir === undefined ? {} : PgliteFiles.options(dataDir))),
+      Effect.promise(() => PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`)),
       (db) => new PgliteGate(db)
     ),
     (gate) => Effect.promise(() => gate.close())
@@ -84,9 +83,7 @@ const initialize = (dataDir: string) =>
     yield* Effect.promise(() => rm(unfinished, { recursive: true, force: true }))
     yield* Effect.promise(() => mkdir(unfinished, { mode: 0o700 }))
     yield* Effect.scoped(database(unfinished))
-    yield* Effect.promise(() => PgliteFiles.syncTree(unfinished))
     yield* Effect.promise(() => rename(unfinished, dataDir))
-    yield* Effect.sync(() => PgliteFiles.sync(dirname(dataDir)))
   })
 
 const open = (dataDir: string | undefined) =>

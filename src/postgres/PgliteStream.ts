@@ -124,11 +124,6 @@ export class PgliteStream extends Duplex {
     this.#busy = this.#answer().then(() => done(), done)
   }
 
-  /** What arrived during the last answer is answered together, with one sync for all of it. */
-  override _writev(chunks: Array<{ chunk: Buffer }>, done: (error?: Error | null) => void): void {
-    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), "utf8", done)
-  }
-
   override _final(done: (error?: Error | null) => void): void {
     this.#terminate().then(() => done(), done)
   }

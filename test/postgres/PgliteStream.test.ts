@@ -135,8 +135,9 @@ describe("PgliteStream", () => {
   ].flat()
   const converse = async (chunks: ReadonlyArray<Uint8Array>) => {
     const client = connect(gate)
-    // One after another: what is written while another chunk is answered is joined to the next.
-    for (const chunk of chunks) await client.write(chunk)
+    client.stream.cork()
+    for (const chunk of chunks) client.stream.write(chunk)
+    client.stream.uncork()
     await client.ends
     assert.strictEqual(client.heard().subarray(0, 1).toString(), "N")
     const answers = readable(client.heard().subarray(1))
