@@ -1,7 +1,7 @@
 // Every environment variable, once. A wrong value stops the start with the variable's name.
 import { Config, Duration, Option, Schema } from "effect"
 
-const AdminKeyText = Schema.String.check(
+export const AdminKeyText = Schema.String.check(
   Schema.isPattern(/^vc_admin_[0-9a-f]{64}$/, { message: "Expected vc_admin_ and 64 lower-case hex characters" })
 )
 

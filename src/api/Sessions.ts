@@ -4,6 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { SessionId, TenantId } from "../domain/Ids.ts"
 import { Password } from "../domain/Password.ts"
 import type { SessionInfo } from "../domain/Session.ts"
+import { StorableText } from "../domain/Text.ts"
 import { Username } from "../domain/User.ts"
 import { ApiKeyPresented, SessionToken } from "./Authorization.ts"
 import {
@@ -75,7 +76,7 @@ export class Sessions extends HttpApiGroup.make("sessions")
     })),
     HttpApiEndpoint.post("passwordAuth", "/api/auth/token", {
       payload: Schema.Struct({
-        app_id: Schema.String.check(Schema.isMaxLength(256)),
+        app_id: StorableText.check(Schema.isMaxLength(256)),
         username: Username,
         password: Password
       }),
@@ -98,7 +99,7 @@ export class Sessions extends HttpApiGroup.make("sessions")
     ),
     HttpApiEndpoint.post("register", "/api/register", {
       payload: Schema.Struct({
-        app_id: Schema.String.check(Schema.isMaxLength(256)),
+        app_id: StorableText.check(Schema.isMaxLength(256)),
         username: Username,
         password: Password
       }),

@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { SessionId, UserId } from "../domain/Ids.ts"
 import { Password } from "../domain/Password.ts"
+import { StorableText } from "../domain/Text.ts"
 import { Metadata, PictureUrl } from "../domain/User.ts"
 import { ApiKey } from "./Authorization.ts"
 import { CustomIdImmutable, CustomIdTaken, InvalidRequest, NotFound, Unavailable, UsernameTaken } from "./Problems.ts"
@@ -29,7 +30,7 @@ export class Users extends HttpApiGroup.make("users")
         limit: Schema.optional(
           Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 }))
         ),
-        search: Schema.optional(Schema.String.check(Schema.isMaxLength(128)))
+        search: Schema.optional(StorableText.check(Schema.isMaxLength(128)))
       },
       success: UserPage,
       error: Unavailable

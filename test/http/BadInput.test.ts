@@ -159,4 +159,15 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("bad
         assert.notInclude(answer.text, "xxx")
       }
     }))
+
+  it.effect("refuses NUL in an app id and in a search", () =>
+    Effect.gen(function* () {
+      const json = { app_id: "a\u0000b", username: "ada", password: "correct horse battery" }
+      for (const path of ["/api/auth/token", "/api/register"]) {
+        const answer = yield* call("POST", path, { json })
+        assert.deepEqual([answer.status, answer.body?.code], [400, "invalid_request"], path)
+      }
+      const search = yield* call("GET", "/api/tenant/users?search=%00", { bearer: yield* apiKey })
+      assert.deepEqual([search.status, search.body?.code], [400, "invalid_request"])
+    }))
 })

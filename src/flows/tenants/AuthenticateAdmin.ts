@@ -10,5 +10,7 @@ export const authenticateAdmin = Effect.fn("authenticateAdmin")(function* (
   const codec = yield* TokenCodec
   const expected = yield* AdminKey
   const bytes = (key: Redacted.Redacted) => new TextEncoder().encode(Redacted.value(key))
-  if (!codec.matches(bytes(expected), bytes(presented))) return yield* new InvalidAdminKey()
+  if (Redacted.value(presented) === "" || !codec.matches(bytes(expected), bytes(presented))) {
+    return yield* new InvalidAdminKey()
+  }
 })
