@@ -17,7 +17,7 @@ export const layer: Layer.Layer<ChannelRepository, never, PgClient> = Layer.effe
       list: (tenantId) =>
         attempt(
           "listChannels",
-          sql`select id::float8 as id, name from channels where tenant_id = ${tenantId} order by id`.pipe(
+          sql`select id::float8 as id, name from channels where tenant_id = ${tenantId} order by channels.id`.pipe(
             Effect.flatMap(channelRows)
           )
         ),

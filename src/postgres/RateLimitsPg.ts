@@ -10,12 +10,12 @@ import { StoreUnavailable } from "../domain/Unavailable.ts"
 import { RateLimits } from "../services/RateLimits.ts"
 import { attempt, rows } from "./Query.ts"
 
-/** Beyond the limit the count goes on, but the window is not pushed out: who waits is let in again. */
+/** Beyond the limit neither the count nor the window grows: who waits is let in again. */
 const takeStatement = `
 insert into rate_limits as r (key, count, expires_at)
 values ($1::text, $2::bigint, now() + make_interval(secs => $3::float8 * $2))
 on conflict (key) do update set
-  count = case when r.expires_at <= now() then excluded.count else r.count + $2 end,
+  count = case when r.expires_at <= now() then excluded.count else least(r.count + $2, $4::bigint + 1) end,
   expires_at = case
     when r.expires_at <= now() then excluded.expires_at
     when r.count + $2 > $4::bigint then r.expires_at
@@ -121,7 +121,12 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
 
     return RateLimits.of({
       take: (action, subject) => consume(action, subject, 1),
-      giveBack: (action, subject) => Effect.catchTags(consume(action, subject, -1), { RateLimited: () => Effect.void }),
+      giveBack: (action, subject) =>
+        Effect.suspend(() => {
+          // Whatever ran out has not, now that something came back.
+          runOut.delete(keyOf(action, subject))
+          return consume(action, subject, -1)
+        }).pipe(Effect.catchTags({ RateLimited: () => Effect.void })),
       check: (action, subject) => check(keyOf(action, subject))
     })
   })

@@ -91,7 +91,7 @@ export const layer: Layer.Layer<TenantRepository, never, PgClient> = Layer.effec
       }),
       list: attempt(
         "listTenants",
-        sql.unsafe(`select ${tenantColumns} from tenants order by id`).pipe(Effect.flatMap(tenantRows))
+        sql.unsafe(`select ${tenantColumns} from tenants order by tenants.id`).pipe(Effect.flatMap(tenantRows))
       ).pipe(Effect.map((found) => found.map(toTenant))),
       find: (tenantId) =>
         one("findTenant", sql.unsafe(`select ${tenantColumns} from tenants where id = $1`, [tenantId])),

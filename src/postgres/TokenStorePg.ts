@@ -351,6 +351,8 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
         ]).pipe(Effect.flatMap(profileRows))
         const onError = (error: SqlError) => {
           if (uniqueViolation(error) === "users_custom_id") return new CustomIdTaken()
+          // Somebody else has just made the user, by another way.
+          if (uniqueViolation(error) === "users_username") return "again" as const
           if (wasRefused(error)) return "again" as const
           return undefined
         }

@@ -84,9 +84,13 @@ const listStatement = `
 select ${userColumns} from users
 where tenant_id = $1 and id > $2
   and ($4::text is null or strpos(lower(username), lower($4)) > 0 or strpos(lower(custom_id), lower($4)) > 0)
-order by id limit $3`
+order by users.id limit $3`
 
-/** Takes the lock that sign-ins take: none that saw the old password gets through once this has committed. */
+/**
+ * The locks that a sign-in takes, in its order: the row, which it may bring up to date, and then the user's turn. None
+ * that saw the old password gets through once this has committed.
+ */
+const lockRowStatement = `select id::text as id from users where id = $1::bigint for update`
 const lockUserStatement = `select pg_advisory_xact_lock(1, hashint8($1::bigint))::text as locked`
 
 const setPasswordStatement = `
@@ -178,7 +182,11 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
       const [row] = yield* attempt(
         operation,
         sql.withTransaction(
-          sql.unsafe(lockUserStatement, [userId]).pipe(Effect.andThen(statement), Effect.flatMap(endedRows))
+          sql.unsafe(lockRowStatement, [userId]).pipe(
+            Effect.andThen(sql.unsafe(lockUserStatement, [userId])),
+            Effect.andThen(statement),
+            Effect.flatMap(endedRows)
+          )
         )
       )
       return row === undefined ? yield* new UserNotFound() : row.ended

@@ -105,4 +105,20 @@ layer(Server.layer({ HASH_CONCURRENCY: "8" }), Wire.options)("RevokeRace", (it) 
       const later = yield* Wire.signIn(tenant)
       assert.strictEqual((yield* Raw.openSocket(later.token)).ready.user.id, id)
     }))
+
+  it.effect("waits in no circle: sign-ins that change the profile and changes of the password all get their answer", () =>
+    Effect.gen(function* () {
+      const tenant = yield* Wire.makeTenant
+      const { id } = yield* Wire.createUser(tenant)
+      const signIns = Effect.forEach(
+        Array.from({ length: 25 }, (_, n) => n),
+        (n) => call("POST", "/api/auth/auto", { bearer: tenant.api_key, json: { username: "ada", metadata: { n } } })
+      )
+      const [answers, sets] = yield* Effect.all([
+        Effect.replicateEffect(signIns, 4, { concurrency: "unbounded" }),
+        Effect.forEach(Array.from({ length: 15 }, (_, n) => n), (n) => Wire.setPassword(tenant, id, newPassword(n)))
+      ], { concurrency: "unbounded" })
+      assert.deepEqual([...new Set(answers.flat().map(({ status }) => status))], [200])
+      assert.deepEqual([...new Set(sets.map(({ status }) => status))], [204])
+    }))
 })

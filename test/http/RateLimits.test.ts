@@ -54,6 +54,21 @@ layer(Server.layer(limits), { excludeTestServices: true, timeout: "60 seconds" }
       for (let time = 0; time < 8; time++) assert.strictEqual((yield* login(password, "203.0.113.3")).status, 200)
     }))
 
+  it.effect("let an owner in again whose right logins came more at once than may fail", () =>
+    Effect.gen(function* () {
+      const { login } = yield* fresh
+      yield* Effect.replicateEffect(login(password, "203.0.113.30"), 6, { concurrency: "unbounded" })
+      assert.strictEqual((yield* login(password, "203.0.113.30")).status, 200)
+    }))
+
+  it.effect("cost an address nothing for guesses at an account that is shut already", () =>
+    Effect.gen(function* () {
+      const { api_key, login } = yield* fresh
+      yield* call("POST", "/api/tenant/users", { bearer: api_key, json: { username: "bob", password } })
+      for (let guess = 0; guess < 12; guess++) yield* login("wrong guess", "203.0.113.31")
+      assert.strictEqual((yield* login(password, "203.0.113.31", "bob")).status, 200)
+    }))
+
   it.effect("stop an address that tries one password on many accounts", () =>
     Effect.gen(function* () {
       const { login } = yield* fresh

@@ -29,15 +29,15 @@ export const authenticate = Effect.fn("authenticate")(function* (token: Redacted
   if (verdict === "Current" && !record.refresh.used) {
     yield* store.markUsed(record.id, presented.value.digest)
   }
-  return principalOf(record)
+  return principalOf(record, verdict)
 })
 
-const principalOf = (record: SessionRecord): SessionPrincipal => ({
+const principalOf = (record: SessionRecord, verdict: "Current" | "Previous"): SessionPrincipal => ({
   sessionId: record.id,
   tenantId: record.tenantId,
   appId: record.appId,
   user: record.user,
-  expiresIn: Math.min(record.access.left, record.sessionLeft),
+  expiresIn: Math.min(verdict === "Current" ? record.access.left : record.access.previousLeft, record.sessionLeft),
   issuedAgo: record.refresh.sinceRotation,
   allowedOrigins: record.allowedOrigins
 })

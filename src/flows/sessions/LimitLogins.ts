@@ -13,14 +13,18 @@ export const limitLogins = Effect.fnUntraced(function* <A, E extends { readonly 
 ): Effect.fn.Return<A, E | RateLimited | StoreUnavailable, R | RateLimits> {
   const limits = yield* RateLimits
   const account = `${attempt.account} ${attempt.address}`
-  yield* limits.take("login_address", attempt.address)
+  // The account first: hammering one that is shut costs the address, and whoever shares it, nothing more.
   yield* limits.take("login_account", account)
+  yield* limits.take("login_address", attempt.address).pipe(
+    Effect.tapErrorTag("RateLimited", () => Effect.ignore(limits.giveBack("login_account", account)))
+  )
   const giveBack = Effect.all([
     limits.giveBack("login_address", attempt.address),
     limits.giveBack("login_account", account)
   ]).pipe(Effect.ignore)
   return yield* login.pipe(
     Effect.tap(() => giveBack),
-    Effect.tapError((error) => error._tag === "InvalidCredentials" ? Effect.void : giveBack)
+    // A database that is away is not asked to take anything back: the caller waits for an answer.
+    Effect.tapError(({ _tag }) => _tag === "InvalidCredentials" || _tag === "StoreUnavailable" ? Effect.void : giveBack)
   )
 })
