@@ -43,16 +43,17 @@ layer(Server.layer(costly), Wire.options)("HashQueueFull", (it) => {
           Wire.isProblem(answer, 503, "unavailable")
           assert.match(answer.headers.get("retry-after") ?? "", /^[1-9]\d*$/)
         }
-        const meanwhile = [
-          yield* Wire.me(bob.token),
-          yield* Wire.refresh(bob.refresh_token),
-          yield* Server.autoAuth(tenant.api_key, { username: "bob" }),
-          yield* call("GET", "/ready")
-        ]
+        const [metrics, ...meanwhile] = yield* Effect.all([
+          call("GET", "/metrics"),
+          Wire.me(bob.token),
+          Wire.refresh(bob.refresh_token),
+          Server.autoAuth(tenant.api_key, { username: "bob" }),
+          call("GET", "/ready")
+        ], { concurrency: "unbounded" })
         assert.deepEqual(meanwhile.map(({ status }) => status), [200, 200, 200, 200])
-        assert.strictEqual(yield* Queue.size(answers), 0)
-        const metrics = yield* call("GET", "/metrics")
-        assert.match(metrics.text, /^roomkey_hash_queue 3$/m)
+        // All of them while logins still hash or wait; how far the first has come is the machine's affair.
+        assert.isBelow(yield* Queue.size(answers), served)
+        assert.match(metrics.text, /^roomkey_hash_queue [123]$/m)
         yield* Fiber.join(logins)
         for (const answer of yield* Queue.takeN(answers, served)) Wire.isProblem(answer, 401, "invalid_credentials")
       }))
