@@ -5,22 +5,27 @@ export const AdminKeyText = Schema.String.check(
   Schema.isPattern(/^vc_admin_[0-9a-f]{64}$/, { message: "Expected vc_admin_ and 64 lower-case hex characters" })
 )
 
-const positive = (minimum: number, maximum: number) => Schema.isBetween({ minimum, maximum })
-
-const int = (name: string, minimum: number, maximum: number, byDefault: number) =>
-  Config.schema(Schema.NumberFromString.check(Schema.isInt(), positive(minimum, maximum)), name).pipe(
-    Config.withDefault(byDefault)
+const decimal = (minimum: number, maximum: number) =>
+  Schema.String.check(Schema.isPattern(/^\d{1,9}$/, { message: "Expected a whole number" })).pipe(
+    Schema.decodeTo(Schema.FiniteFromString.check(Schema.isBetween({ minimum, maximum })))
   )
 
-const duration = (name: string, byDefault: Duration.Input) =>
-  Config.schema(
+const int = (name: string, minimum: number, maximum: number, byDefault: number) =>
+  Config.schema(decimal(minimum, maximum), name).pipe(Config.withDefault(byDefault))
+
+const duration = (name: string, byDefault: Duration.Input, longest: Duration.Input) => {
+  const most = Duration.fromInputUnsafe(longest)
+  return Config.schema(
     Schema.DurationFromString.check(
       Schema.makeFilter((value: Duration.Duration) =>
-        (Duration.isFinite(value) && Duration.toMillis(value) > 0) || "Expected a duration longer than nothing"
+        (Number.isInteger(Duration.toSeconds(value)) && Duration.toSeconds(value) > 0 &&
+          Duration.isLessThanOrEqualTo(value, most)) ||
+        `Expected whole seconds, at least one and at most ${Duration.format(most)}`
       )
     ),
     name
   ).pipe(Config.withDefault(Duration.fromInputUnsafe(byDefault)))
+}
 
 const list = (name: string) =>
   Config.String(name).pipe(
@@ -34,30 +39,32 @@ export const RoomkeyConfig = Config.all({
   host: Config.String("HOST").pipe(Config.withDefault("0.0.0.0")),
   /** A PostgreSQL URL; without it the embedded database is used. */
   databaseUrl: Config.option(Config.Redacted("DATABASE_URL")),
-  databaseConnections: int("DATABASE_CONNECTIONS", 2, 200, 8),
+  databaseConnections: int("DATABASE_CONNECTIONS", 4, 200, 8),
   dataDir: Config.NonEmptyString("DATA_DIR").pipe(Config.withDefault(".roomkey")),
   adminKey: Config.option(Config.schema(Schema.RedactedFromValue(AdminKeyText), "ROOMKEY_ADMIN_KEY")),
-  accessTtl: duration("ACCESS_TTL", "1 hour"),
-  refreshTtl: duration("REFRESH_TTL", "30 days"),
-  sessionTtl: duration("SESSION_TTL", "90 days"),
-  refreshGrace: duration("REFRESH_GRACE", "30 seconds"),
+  accessTtl: duration("ACCESS_TTL", "1 hour", "365 days"),
+  refreshTtl: duration("REFRESH_TTL", "30 days", "3650 days"),
+  sessionTtl: duration("SESSION_TTL", "90 days", "3650 days"),
+  refreshGrace: duration("REFRESH_GRACE", "30 seconds", "1 hour"),
+  /** How long a session that is over is remembered. */
+  sessionRetention: duration("SESSION_RETENTION", "7 days", "3650 days"),
   maxSessionsPerUser: int("MAX_SESSIONS_PER_USER", 1, 10_000, 100),
   passwordMinLength: int("PASSWORD_MIN_LENGTH", 8, 128, 8),
   argon2MemoryKiB: int("ARGON2_MEMORY_KIB", 8, 1_048_576, 19_456),
   argon2Iterations: int("ARGON2_ITERATIONS", 1, 10, 2),
   argon2Parallelism: int("ARGON2_PARALLELISM", 1, 16, 1),
-  hashConcurrency: Config.option(
-    Config.schema(Schema.NumberFromString.check(Schema.isInt(), positive(1, 256)), "HASH_CONCURRENCY")
-  ),
+  hashConcurrency: Config.option(Config.schema(decimal(1, 256), "HASH_CONCURRENCY")),
   hashQueue: int("HASH_QUEUE", 0, 100_000, 64),
-  socketPing: duration("SOCKET_PING", "25 seconds"),
-  socketDrain: duration("SOCKET_DRAIN", "3 seconds"),
+  maxSocketsPerUser: int("MAX_SOCKETS_PER_USER", 1, 100_000, 20),
+  socketPing: duration("SOCKET_PING", "25 seconds", "1 hour"),
+  socketDrain: duration("SOCKET_DRAIN", "3 seconds", "5 seconds"),
   /** Proxies in front that append to X-Forwarded-For. */
   trustProxy: int("TRUST_PROXY", 0, 10, 0),
   limitLoginAccount: int("LIMIT_LOGIN_ACCOUNT", 1, 1_000_000, 10),
   limitLoginAddress: int("LIMIT_LOGIN_ADDRESS", 1, 1_000_000, 100),
   limitRefreshFailures: int("LIMIT_REFRESH_FAILURES", 1, 1_000_000, 60),
   limitRegistrations: int("LIMIT_REGISTRATIONS", 1, 1_000_000, 20),
+  limitChannels: int("LIMIT_CHANNELS", 1, 1_000_000, 1000),
   limitAutoAuth: int("LIMIT_AUTO_AUTH", 1, 100_000_000, 60_000),
   corsOrigins: list("CORS_ORIGINS"),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),

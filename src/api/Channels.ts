@@ -4,7 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { ChannelName } from "../domain/Channel.ts"
 import { ChannelId } from "../domain/Ids.ts"
 import { SessionToken } from "./Authorization.ts"
-import { Unavailable } from "./Problems.ts"
+import { RateLimited, Unavailable } from "./Problems.ts"
 
 export const Channel = Schema.Struct({ id: ChannelId, name: Schema.String })
 
@@ -16,7 +16,7 @@ export class Channels extends HttpApiGroup.make("channels")
     HttpApiEndpoint.post("create", "/api/channels", {
       payload: Schema.Struct({ name: ChannelName }),
       success: Channel.pipe(HttpApiSchema.status(201)),
-      error: Unavailable
+      error: [RateLimited, Unavailable]
     }).annotateMerge(OpenApi.annotations({ summary: "Make a channel" }))
   )
   .middleware(SessionToken)

@@ -52,14 +52,18 @@ export const Session = Schema.Struct({
   id: SessionId,
   created_at: Timestamp,
   last_seen_at: Timestamp.annotate({ description: "The last sign-in or refresh" }),
-  expires_at: Timestamp.annotate({ description: "When it ends if it is never refreshed again" })
+  expires_at: Timestamp.annotate({ description: "When it ends if it is never refreshed again" }),
+  address: Schema.NullOr(Schema.String).annotate({ description: "Where the last sign-in or refresh came from" }),
+  user_agent: Schema.NullOr(Schema.String)
 })
 
 export const toSession = (session: SessionInfo): typeof Session.Type => ({
   id: session.id,
   created_at: DateTime.formatIso(DateTime.makeUnsafe(session.createdAt)),
   last_seen_at: DateTime.formatIso(DateTime.makeUnsafe(session.lastSeenAt)),
-  expires_at: DateTime.formatIso(DateTime.makeUnsafe(session.expiresAt))
+  expires_at: DateTime.formatIso(DateTime.makeUnsafe(session.expiresAt)),
+  address: session.address,
+  user_agent: session.userAgent
 })
 
 export const OwnSession = Schema.Struct({ ...Session.fields, current: Schema.Boolean })

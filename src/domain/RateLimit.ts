@@ -7,6 +7,7 @@ export const Action = Schema.Literals([
   "login_address",
   "refresh_failure",
   "registration",
+  "channel",
   "auto_auth"
 ])
 export type Action = typeof Action.Type
@@ -16,7 +17,7 @@ export interface Allowance {
   readonly window: Duration.Duration
 }
 
-/** What one subject may do: an account from an address, an address, an API key. */
+/** What one subject may do: an account from an address, an address, a user, an API key. */
 export const RateLimitPolicy = Context.Reference<Readonly<Record<Action, Allowance>>>(
   "roomkey/domain/RateLimitPolicy",
   {
@@ -25,6 +26,7 @@ export const RateLimitPolicy = Context.Reference<Readonly<Record<Action, Allowan
       login_address: { limit: 100, window: Duration.minutes(15) },
       refresh_failure: { limit: 60, window: Duration.minutes(1) },
       registration: { limit: 20, window: Duration.hours(1) },
+      channel: { limit: 1000, window: Duration.hours(1) },
       auto_auth: { limit: 60_000, window: Duration.minutes(1) }
     })
   }

@@ -105,6 +105,9 @@ export interface SessionInfo {
   readonly lastSeenAt: number
   /** When it ends if it is never refreshed again. */
   readonly expiresAt: number
+  /** Where the last sign-in or refresh came from, if it is known. */
+  readonly address: string | null
+  readonly userAgent: string | null
 }
 
 export class SessionNotFound extends Schema.TaggedError<SessionNotFound>()("SessionNotFound", {}) {}

@@ -17,7 +17,7 @@ const parse = (text: string | undefined): NetAddress.IpAddress | undefined => {
 }
 
 /** The rightmost address that a proxy of ours vouches for, or the peer's own. */
-const clientOf = (
+export const clientOf = (
   request: Pick<HttpServerRequest.HttpServerRequest, "headers" | "remoteAddress">,
   hops: number
 ): NetAddress.IpAddress | undefined => {

@@ -1,14 +1,7 @@
-// Where a request carries its credential. Headers are read by hand and in linear time: they are hostile input.
+// Where a request carries its credential.
 import { Redacted } from "effect"
 import type { HttpServerRequest } from "effect/http"
-
-const scheme = "bearer "
-
-/** The credential of `Authorization: Bearer`, an empty one if the header says something else, nothing without it. */
-export const bearer = (authorization: string | undefined): string | undefined => {
-  if (authorization === undefined) return undefined
-  return authorization.slice(0, scheme.length).toLowerCase() === scheme ? authorization.slice(scheme.length).trim() : ""
-}
+import { bearer } from "../api/Bearer.ts"
 
 export type Presented =
   | { readonly _tag: "Missing" }

@@ -10,10 +10,13 @@ import {
   HttpServerResponse,
   ProblemDetails
 } from "effect/http"
+import { NetAddress } from "effect/net"
 import { Api } from "../api/Api.ts"
 import * as Problems from "../api/Problems.ts"
 import { requests, requestSeconds } from "../Metrics.ts"
+import { Caller } from "../services/Caller.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
+import { clientOf, TrustProxy } from "./ClientAddress.ts"
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
 
@@ -113,6 +116,22 @@ const refusal = (
   return maxBody !== undefined && length > maxBody ? problemResponse(new Problems.PayloadTooLarge({})) : undefined
 }
 
+/** The codes by which a presented token, or key, was not accepted; other 401s speak of something in the body. */
+const tokenCodes: ReadonlySet<string> = new Set(["invalid_token", "token_expired", "invalid_api_key"])
+
+const codeOf = ({ body }: HttpServerResponse.HttpServerResponse): string =>
+  body._tag === "Uint8Array" ? JSON.parse(new TextDecoder().decode(body.body)).code : ""
+
+/** RFC 6750 section 3: an error only for who presented a credential. */
+const challenge = (
+  request: HttpServerRequest.HttpServerRequest,
+  response: HttpServerResponse.HttpServerResponse
+): string => {
+  const { headers, url } = request
+  const presented = headers.authorization !== undefined || headers["x-api-key"] !== undefined || hasQueryToken(url)
+  return presented && tokenCodes.has(codeOf(response)) ? 'Bearer error="invalid_token"' : "Bearer"
+}
+
 const finish = (
   request: HttpServerRequest.HttpServerRequest,
   answer: HttpServerResponse.HttpServerResponse,
@@ -125,14 +144,10 @@ const finish = (
     headers["cache-control"] = "private, no-store"
     headers["referrer-policy"] = "no-referrer"
   }
-  if (response.status === 401) {
-    const presented = request.headers.authorization !== undefined || hasQueryToken(request.url)
-    headers["www-authenticate"] = presented ? 'Bearer error="invalid_token"' : "Bearer"
-  }
+  if (response.status === 401) headers["www-authenticate"] = challenge(request, response)
   if ((response.status === 429 || response.status === 503) && response.headers["retry-after"] === undefined) {
     headers["retry-after"] = "1"
   }
-  if (response.status === 426) headers.upgrade = "websocket"
   return HttpServerResponse.setHeaders(response, headers)
 }
 
@@ -149,12 +164,40 @@ const counted = (method: string, status: number) => {
   return counter
 }
 
+/** Milliseconds until a caller is told that the database is away. */
+const patience = 4500
+
+/** Most requests end without anybody asking where they came from. */
+class HttpCaller implements Caller {
+  readonly deadline: number
+  readonly #request: HttpServerRequest.HttpServerRequest
+  readonly #hops: number
+
+  constructor(request: HttpServerRequest.HttpServerRequest, hops: number, now: number) {
+    this.#request = request
+    this.#hops = hops
+    this.deadline = now + patience
+  }
+
+  get address(): string | null {
+    const address = clientOf(this.#request, this.#hops)
+    return address === undefined ? null : NetAddress.formatIp(address)
+  }
+
+  get userAgent(): string | null {
+    return this.#request.headers["user-agent"]?.slice(0, maxUserAgent) ?? null
+  }
+}
+
+const maxUserAgent = 256
+
 const validRequestId = /^[A-Za-z0-9._-]{1,64}$/
 
 export const layer = HttpRouter.middleware(
   Effect.gen(function* () {
     const instance = (yield* Random.nextIntBetween(0, 36 ** 6)).toString(36)
     const lifecycle = yield* Lifecycle
+    const hops = yield* TrustProxy
     let count = 0
     const requestIdOf = (request: HttpServerRequest.HttpServerRequest): string => {
       const given = request.headers["x-request-id"]
@@ -168,7 +211,8 @@ export const layer = HttpRouter.middleware(
         const refused = refusal(request, yield* HttpIncomingMessage.MaxBodySize)
         const answer = refused ?? (yield* app.pipe(
           Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), (cause) => fromCause(request, cause)),
-          Effect.annotateLogs("requestId", requestId)
+          Effect.annotateLogs("requestId", requestId),
+          Effect.provideService(Caller, new HttpCaller(request, hops, started))
         ))
         const finished = finish(request, answer, requestId)
         // Who keeps its connection would else meet the end of this instance with its next request.

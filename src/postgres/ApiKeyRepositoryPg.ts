@@ -1,10 +1,10 @@
 // API keys in PostgreSQL. A key's id, tenant and digest never change, so those are remembered; its standing is asked.
-import { PgClient } from "@effect/sql-pg/PgClient"
+import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Cache, Clock, Duration, Effect, Exit, Layer, Option, Schema } from "effect"
 import { type ApiKeyInfo, ApiKeyNotFound, LastApiKey } from "../domain/ApiKey.ts"
 import { ApiKeyId, TenantId } from "../domain/Ids.ts"
 import { ApiKeyRepository } from "../services/ApiKeyRepository.ts"
-import { attempt, rows } from "./Query.ts"
+import { Queries, rows } from "./Query.ts"
 
 const KeyRow = Schema.Struct({ id: ApiKeyId, tenant_id: TenantId, digest: Schema.Uint8Array })
 
@@ -63,7 +63,7 @@ const StandingRow = Schema.Struct({ good: Schema.Boolean, suspended: Schema.Bool
 export const layer: Layer.Layer<ApiKeyRepository, never, PgClient> = Layer.effect(
   ApiKeyRepository,
   Effect.gen(function* () {
-    const sql = yield* PgClient
+    const { apart, attempt, sql } = yield* Queries
     const keyRows = rows(KeyRow)
     const standingRows = rows(StandingRow)
 
@@ -121,7 +121,7 @@ export const layer: Layer.Layer<ApiKeyRepository, never, PgClient> = Layer.effec
       revoke: Effect.fnUntraced(function* (tenantId, id, { force }) {
         const [row] = yield* attempt(
           "revokeApiKey",
-          sql.withTransaction(
+          apart(
             sql.unsafe(lockTenantStatement, [tenantId]).pipe(
               Effect.andThen(sql.unsafe(revokeStatement, [tenantId, id, force])),
               Effect.flatMap(revokeRows)
@@ -143,4 +143,4 @@ export const layer: Layer.Layer<ApiKeyRepository, never, PgClient> = Layer.effec
         }))
     })
   })
-)
+).pipe(Layer.provide(Queries.layer))

@@ -1,16 +1,16 @@
 // Channels in PostgreSQL.
-import { PgClient } from "@effect/sql-pg/PgClient"
+import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Effect, Layer, Schema } from "effect"
 import { ChannelId } from "../domain/Ids.ts"
 import { ChannelRepository } from "../services/ChannelRepository.ts"
-import { attempt, rows } from "./Query.ts"
+import { Queries, rows } from "./Query.ts"
 
 const ChannelRow = Schema.Struct({ id: ChannelId, name: Schema.String })
 
 export const layer: Layer.Layer<ChannelRepository, never, PgClient> = Layer.effect(
   ChannelRepository,
   Effect.gen(function* () {
-    const sql = yield* PgClient
+    const { attempt, sql } = yield* Queries
     const channelRows = rows(ChannelRow)
 
     return ChannelRepository.of({
@@ -31,4 +31,4 @@ export const layer: Layer.Layer<ChannelRepository, never, PgClient> = Layer.effe
       })
     })
   })
-)
+).pipe(Layer.provide(Queries.layer))

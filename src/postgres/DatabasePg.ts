@@ -1,10 +1,10 @@
 // Whether PostgreSQL answers.
-import { PgClient } from "@effect/sql-pg/PgClient"
+import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Effect, Layer } from "effect"
 import { Database } from "../services/Database.ts"
-import { attempt } from "./Query.ts"
+import { Queries } from "./Query.ts"
 
 export const layer: Layer.Layer<Database, never, PgClient> = Layer.effect(
   Database,
-  Effect.map(PgClient, (sql) => Database.of({ ping: Effect.asVoid(attempt("ping", sql`select 1 as up`)) }))
-)
+  Effect.map(Queries, ({ attempt, sql }) => Database.of({ ping: Effect.asVoid(attempt("ping", sql`select 1 as up`)) }))
+).pipe(Layer.provide(Queries.layer))

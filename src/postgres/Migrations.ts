@@ -4,12 +4,14 @@ import * as Migrator from "effect/sql/Migrator"
 import initial from "./migrations/0001_initial.ts"
 import apiKeyLastUsed from "./migrations/0002_api_key_last_used.ts"
 import rateLimits from "./migrations/0003_rate_limits.ts"
+import upkeep from "./migrations/0004_upkeep.ts"
 
 export const run = Migrator.make({})({
   table: "roomkey_migrations",
   loader: Migrator.fromRecord({
     "0001_initial": initial,
     "0002_api_key_last_used": apiKeyLastUsed,
-    "0003_rate_limits": rateLimits
+    "0003_rate_limits": rateLimits,
+    "0004_upkeep": upkeep
   })
 })

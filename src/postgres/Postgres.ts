@@ -9,6 +9,7 @@ import * as DatabasePg from "./DatabasePg.ts"
 import * as Migrations from "./Migrations.ts"
 import { isUnavailable } from "./Query.ts"
 import * as RateLimitsPg from "./RateLimitsPg.ts"
+import * as Sweeps from "./Sweeps.ts"
 import * as TenantRepositoryPg from "./TenantRepositoryPg.ts"
 import * as TokenStorePg from "./TokenStorePg.ts"
 import * as UserRepositoryPg from "./UserRepositoryPg.ts"
@@ -17,7 +18,7 @@ import * as UserRepositoryPg from "./UserRepositoryPg.ts"
 const migrate = Effect.scoped(
   Effect.gen(function* () {
     const sql = yield* PgClient
-    const { stream: _, ...config } = sql.config
+    const { startupParameters: _, stream: __, ...config } = sql.config
     const patient = config.url === undefined ? sql : yield* make({ ...config, multiplex: false, maxConnections: 1 })
     yield* Effect.provideService(Migrations.run, SqlClient, patient)
   })
@@ -41,6 +42,7 @@ export const layer = Layer.mergeAll(
   ChannelRepositoryPg.layer,
   DatabasePg.layer,
   RateLimitsPg.layer,
+  Sweeps.layer,
   TenantRepositoryPg.layer,
   TokenStorePg.layer,
   UserRepositoryPg.layer

@@ -1,15 +1,30 @@
 // From a SQL statement to a typed answer in bounded time. What the database refuses for its own reasons is
 // `StoreUnavailable`; a statement that is wrong is a bug, and so a defect.
-import { Effect, Fiber, Metric, Predicate, Schema } from "effect"
+import { PgClient, type PgPoolConfig } from "@effect/sql-pg/PgClient"
+import { Clock, Context, Effect, Fiber, Layer, Metric, Predicate, Schema, Semaphore } from "effect"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { StoreUnavailable } from "../domain/Unavailable.ts"
 import { storeFailures } from "../Metrics.ts"
+import { Caller } from "../services/Caller.ts"
 
-/** Short of the five seconds in which an outage must be answered. */
-const patience = "4 seconds"
+/** Milliseconds that one call may take, short of the five seconds in which an outage must be answered. */
+const patience = 4000
 
-/** SQLSTATE classes in which the server, not the statement, is at fault: connection, resources, operator, system. */
-const serverFault = /^(08|53|57|58)/
+/**
+ * What a statement may cost the others on its connection: on a shared one they wait behind it. A lock that takes longer
+ * is waited for again, on a connection of its own.
+ */
+export const startupParameters = { lock_timeout: "100ms", statement_timeout: "3500ms" }
+
+/** Milliseconds for which whoever asks for a row that was locked is not let onto a shared connection. */
+const contendedFor = 1000
+/** Locked rows remembered; the oldest is forgotten first. */
+const maxContended = 1000
+
+const patientLocks = "set local lock_timeout = '3s'"
+
+/** SQLSTATEs by which the server, not the statement, is at fault: connection, resources, operator, system, standby. */
+const serverFault = /^(08|53|57|58|25006)/
 
 /**
  * A connection that is not shared is given up only once its statement was called back, which may take longer than the
@@ -50,24 +65,110 @@ const unavailable = (operation: string, cause: unknown): Effect.Effect<never, St
     Effect.andThen(Effect.fail(new StoreUnavailable({ operation, cause })))
   )
 
-/** Runs `effect` with the patience of the store. What the database says of the statement itself is asked of `onError` first. */
-export const attempt = <A, E, R, E2 = never>(
-  operation: string,
-  effect: Effect.Effect<A, E | SqlError, R>,
-  onError: (error: SqlError) => E2 | undefined = () => undefined
-): Effect.Effect<A, Exclude<E, SqlError> | E2 | StoreUnavailable, R> => {
-  const translate = (error: SqlError): Effect.Effect<never, E2 | StoreUnavailable> => {
-    const expected = onError(error)
-    if (expected !== undefined) return Effect.fail(expected)
-    return isUnavailable(error) ? unavailable(operation, error.reason.cause) : Effect.die(error)
-  }
-  return answeredInTime(effect).pipe(
-    Effect.timeoutOrElse({ duration: patience, orElse: () => unavailable(operation, "no answer in time") }),
-    Effect.catchIf((error) => isSqlError(error), translate),
-    // A transaction that cannot roll back, because its connection is gone, reports that as a defect.
-    Effect.catchDefect((defect) => isSqlError(defect) && isUnavailable(defect) ? translate(defect) : Effect.die(defect))
-  ) as Effect.Effect<A, Exclude<E, SqlError> | E2 | StoreUnavailable, R>
+/** How the adapters ask the database. */
+export class Queries extends Context.Service<Queries, {
+  readonly sql: PgClient
+  /**
+   * Runs `effect` for as long as its caller waits. What the database says of the statement itself is asked of `onError`
+   * first. A statement that met a lock is run again on a connection of its own, and so, for a while, is every other that
+   * names the same `row`.
+   */
+  readonly attempt: <A, E, R, E2 = never>(
+    operation: string,
+    effect: Effect.Effect<A, E | SqlError, R>,
+    onError?: (error: SqlError) => E2 | undefined,
+    row?: string
+  ) => Effect.Effect<A, Exclude<E, SqlError> | E2 | StoreUnavailable, R>
+  /**
+   * Runs `effect` in a transaction, on a connection that nothing else uses meanwhile: for what may wait for a lock or
+   * take its time. So many connections are given away like this that others are left.
+   */
+  readonly apart: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
+}>()("roomkey/postgres/Queries") {
+  static readonly layer: Layer.Layer<Queries, never, PgClient> = Layer.effect(
+    Queries,
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const { maxConnections = 10 }: PgPoolConfig = sql.config
+      // Those who met a lock wait among themselves: a row that stays locked holds up no transaction on another.
+      const turns = yield* Semaphore.make(Math.max(1, Math.floor(maxConnections * 3 / 8)))
+      const afterALock = yield* Semaphore.make(Math.max(1, Math.floor(maxConnections / 4)))
+      const contended = new Map<string, number>()
+
+      const onItsOwn = (turns: Semaphore.Semaphore) =>
+      <A, E, R>(
+        effect: Effect.Effect<A, E, R>
+      ): Effect.Effect<A, E | SqlError, R> =>
+        turns.withPermit(sql.withTransaction(Effect.andThen(sql.unsafe(patientLocks), effect)))
+
+      const apart = onItsOwn(turns)
+      const patiently = onItsOwn(afterALock)
+
+      const remember = (row: string) =>
+        Effect.map(Clock.currentTimeMillis, (now) => {
+          contended.delete(row)
+          contended.set(row, now + contendedFor)
+          if (contended.size > maxContended) contended.delete(contended.keys().next().value!)
+        })
+
+      const isContended = (row: string, now: number): boolean => {
+        const until = contended.get(row)
+        if (until === undefined) return false
+        if (until > now) return true
+        contended.delete(row)
+        return false
+      }
+
+      const run = <A, E, R>(
+        effect: Effect.Effect<A, E, R>,
+        row: string | undefined,
+        now: number
+      ): Effect.Effect<A, E | SqlError, R> => {
+        if (row !== undefined && isContended(row, now)) return patiently(effect)
+        return Effect.catchIf(
+          effect,
+          metALock,
+          () => Effect.andThen(row === undefined ? Effect.void : remember(row), patiently(effect))
+        )
+      }
+
+      const attempt = <A, E, R, E2 = never>(
+        operation: string,
+        effect: Effect.Effect<A, E | SqlError, R>,
+        onError: (error: SqlError) => E2 | undefined = () => undefined,
+        row?: string
+      ): Effect.Effect<A, Exclude<E, SqlError> | E2 | StoreUnavailable, R> => {
+        const translate = (error: SqlError): Effect.Effect<never, E2 | StoreUnavailable> => {
+          const expected = onError(error)
+          if (expected !== undefined) return Effect.fail(expected)
+          return isUnavailable(error) ? unavailable(operation, error.reason.cause) : Effect.die(error)
+        }
+        return Effect.flatMap(
+          times,
+          ({ left, now }) =>
+            answeredInTime(run(effect, row, now)).pipe(
+              Effect.timeoutOrElse({ duration: left, orElse: () => unavailable(operation, "no answer in time") }),
+              Effect.catchIf((error) => isSqlError(error), translate),
+              // A transaction that cannot roll back, because its connection is gone, reports that as a defect.
+              Effect.catchDefect((defect) =>
+                isSqlError(defect) && isUnavailable(defect) ? translate(defect) : Effect.die(defect)
+              )
+            )
+        ) as Effect.Effect<A, Exclude<E, SqlError> | E2 | StoreUnavailable, R>
+      }
+
+      return Queries.of({ sql, attempt, apart })
+    })
+  )
 }
+
+const metALock = (error: unknown): boolean => isSqlError(error) && error.reason._tag === "LockTimeoutError"
+
+const times = Effect.gen(function* () {
+  const { deadline } = yield* Caller
+  const now = yield* Clock.currentTimeMillis
+  return { now, left: deadline === undefined ? patience : Math.max(0, Math.min(patience, deadline - now)) }
+})
 
 /** Reads rows by their schema; a row of another shape is a bug. */
 export const rows = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {

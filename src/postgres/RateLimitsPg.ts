@@ -1,14 +1,14 @@
 // Allowances in PostgreSQL, where all instances see them, through Effect's `RateLimiter`. Subjects are hashed: whatever
 // an attacker puts into a name, its key has one size. What has run out is remembered here, so that a flood is refused
 // without asking the database.
-import { PgClient } from "@effect/sql-pg/PgClient"
+import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Clock, Duration, Effect, Layer, Schedule, Schema } from "effect"
 import { RateLimiter } from "effect/persistence"
 import { createHash } from "node:crypto"
 import { type Action, RateLimited, RateLimitPolicy } from "../domain/RateLimit.ts"
 import { StoreUnavailable } from "../domain/Unavailable.ts"
 import { RateLimits } from "../services/RateLimits.ts"
-import { attempt, rows } from "./Query.ts"
+import { Queries, rows } from "./Query.ts"
 
 /** Beyond the limit neither the count nor the window grows: who waits is let in again. */
 const takeStatement = `
@@ -25,8 +25,13 @@ returning count::float8 as count, greatest(extract(epoch from expires_at - now()
 
 const TakeRow = Schema.Struct({ count: Schema.Finite, ttl: Schema.Finite })
 
+const sweepBatch = 1000
+
 const sweepStatement = `
-delete from rate_limits where key in (select key from rate_limits where expires_at <= now() limit 1000)`
+delete from rate_limits where key in (
+  select key from rate_limits where expires_at <= now() limit ${sweepBatch} for update skip locked
+)
+returning 1 as gone`
 
 /** Subjects remembered as run out; the oldest is forgotten first. */
 const maxRemembered = 10_000
@@ -36,7 +41,7 @@ const unsupported = Effect.die("RateLimitsPg: only fixed windows are used")
 export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
   RateLimits,
   Effect.gen(function* () {
-    const sql = yield* PgClient
+    const { attempt, sql } = yield* Queries
     const policy = yield* RateLimitPolicy
     const takeRows = rows(TakeRow)
 
@@ -114,6 +119,7 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     })
 
     yield* attempt("sweepAllowances", sql.unsafe(sweepStatement)).pipe(
+      Effect.repeat({ while: (gone) => gone.length === sweepBatch }),
       Effect.ignore,
       Effect.repeat(Schedule.spaced("1 minute")),
       Effect.forkScoped
@@ -130,4 +136,4 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       check: (action, subject) => check(keyOf(action, subject))
     })
   })
-).pipe(Layer.provide(RateLimiter.layer), Layer.provide(RateLimiter.layerStoreMemory))
+).pipe(Layer.provide([Queries.layer, RateLimiter.layer]), Layer.provide(RateLimiter.layerStoreMemory))

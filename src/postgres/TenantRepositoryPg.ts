@@ -1,12 +1,12 @@
 // Tenants in PostgreSQL.
-import { PgClient } from "@effect/sql-pg/PgClient"
+import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Effect, Layer, Option, Schema } from "effect"
 import type { Row } from "effect/sql/SqlConnection"
 import type { Statement } from "effect/sql/Statement"
 import { AppId, TenantId } from "../domain/Ids.ts"
 import type { Tenant } from "../domain/Tenant.ts"
 import { TenantRepository } from "../services/TenantRepository.ts"
-import { attempt, rows } from "./Query.ts"
+import { Queries, rows } from "./Query.ts"
 
 const tenantColumns = `id::float8 as id, name, app_id, suspended_at is not null as suspended,
   (extract(epoch from created_at) * 1000)::float8 as created_at,
@@ -53,26 +53,28 @@ with changed as (
     registration_enabled = coalesce($4::boolean, registration_enabled),
     allowed_origins = coalesce($5::text[], allowed_origins),
     password_min_length = case when $6::boolean then $7::integer else password_min_length end
-  where id = $1::bigint
+  where id = $1::bigint and deleted_at is null
   returning *
 ), told as (
   select pg_notify('roomkey', 'recheck') from changed where $3 is not null
 )
 select ${tenantColumns} from changed left join told on true`
 
-/** Sessions have no foreign key, so they go first. */
+/** From here on nothing of the tenant is found or let in, however much there is of it to remove (`Sweeps.ts`). */
 const removeStatement = `
-with gone as (
-  delete from sessions s using users u where u.id = s.user_id and u.tenant_id = $1::bigint
-), removed as (
-  delete from tenants where id = $1 returning id
+with removed as (
+  update tenants set deleted_at = now(), suspended_at = coalesce(suspended_at, now())
+  where id = $1::bigint and deleted_at is null
+  returning id
+), keys as (
+  delete from api_keys k using removed where k.tenant_id = removed.id
 )
 select pg_notify('roomkey', 'recheck')::text as told from removed`
 
 export const layer: Layer.Layer<TenantRepository, never, PgClient> = Layer.effect(
   TenantRepository,
   Effect.gen(function* () {
-    const sql = yield* PgClient
+    const { attempt, sql } = yield* Queries
     const tenantRows = rows(TenantRow)
     const lengthRows = rows(Schema.Struct({ password_min_length: Schema.NullOr(Schema.Int) }))
 
@@ -91,12 +93,20 @@ export const layer: Layer.Layer<TenantRepository, never, PgClient> = Layer.effec
       }),
       list: attempt(
         "listTenants",
-        sql.unsafe(`select ${tenantColumns} from tenants order by tenants.id`).pipe(Effect.flatMap(tenantRows))
+        sql.unsafe(`select ${tenantColumns} from tenants where deleted_at is null order by tenants.id`).pipe(
+          Effect.flatMap(tenantRows)
+        )
       ).pipe(Effect.map((found) => found.map(toTenant))),
       find: (tenantId) =>
-        one("findTenant", sql.unsafe(`select ${tenantColumns} from tenants where id = $1`, [tenantId])),
+        one(
+          "findTenant",
+          sql.unsafe(`select ${tenantColumns} from tenants where id = $1 and deleted_at is null`, [tenantId])
+        ),
       findByAppId: (appId) =>
-        one("findTenantByAppId", sql.unsafe(`select ${tenantColumns} from tenants where app_id = $1`, [appId])),
+        one(
+          "findTenantByAppId",
+          sql.unsafe(`select ${tenantColumns} from tenants where app_id = $1 and deleted_at is null`, [appId])
+        ),
       update: (tenantId, change) =>
         one(
           "updateTenant",
@@ -119,4 +129,4 @@ export const layer: Layer.Layer<TenantRepository, never, PgClient> = Layer.effec
         ).pipe(Effect.map((found) => Option.fromNullishOr(found[0]?.password_min_length)))
     })
   })
-)
+).pipe(Layer.provide(Queries.layer))

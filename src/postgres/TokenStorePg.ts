@@ -1,297 +1,20 @@
-// Sessions in PostgreSQL. Each call is one statement, so one transaction; the row is found by its primary key, time is
-// the database's, and a refresh touches no indexed column. Only digests are ever written.
-import { PgClient } from "@effect/sql-pg/PgClient"
-import { Duration, Effect, Layer, Option, Schema } from "effect"
+// Sessions in PostgreSQL, by the statements of SessionStatements.ts.
+import type { PgClient } from "@effect/sql-pg/PgClient"
+import { Duration, Effect, Layer, Option } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { InvalidApiKey } from "../domain/ApiKey.ts"
-import { AppId, SessionId, TenantId, UserId } from "../domain/Ids.ts"
+import type { TenantId } from "../domain/Ids.ts"
 import { InvalidCredentials } from "../domain/Password.ts"
-import { EndReason, type MintedTokens, type SessionInfo, SessionPolicy, type SessionRecord } from "../domain/Session.ts"
+import { type MintedTokens, SessionPolicy } from "../domain/Session.ts"
 import { TenantSuspended } from "../domain/Tenant.ts"
-import { CustomIdImmutable, CustomIdTaken, Metadata, type Profile, UserBanned } from "../domain/User.ts"
+import { StoreUnavailable } from "../domain/Unavailable.ts"
+import { CustomIdImmutable, CustomIdTaken, type Profile, UserBanned } from "../domain/User.ts"
+import { Caller } from "../services/Caller.ts"
 import { TokenStore } from "../services/TokenStore.ts"
-import { attempt, rows, sqlState, uniqueViolation } from "./Query.ts"
-
-const insertSession = (from: string) => `
-  insert into sessions (
-    id, user_id, access_digest, refresh_digest, access_expires_at, refresh_expires_at, expires_at
-  )
-  select $1::uuid, id, $2::bytea, $3::bytea,
-    now() + make_interval(secs => $4::float8),
-    now() + make_interval(secs => $5::float8),
-    now() + make_interval(secs => $6::float8)
-  from ${from}
-  returning user_id`
-
-/**
- * Sign-in by profile. Writes the session row, and the user's only if the profile says something new.
- * $1-$7 as `openParameters`, $8 key, $9 tenant, $10 username, $11 custom id, $12 picture, $13 metadata.
- */
-export const openForProfileStatement = `
-with key as (
-  select k.tenant_id, t.suspended_at is not null as suspended
-  from api_keys k join tenants t on t.id = k.tenant_id
-  where k.id = $8::uuid and k.tenant_id = $9::bigint
-    and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
-), found as (
-  select u.id, u.username, u.custom_id, u.picture_url, u.metadata, u.banned_at is not null as banned,
-    u.custom_id <> $11::text as custom_id_differs,
-    u.custom_id is null and $11 is not null and exists (
-      select from users other where other.tenant_id = u.tenant_id and other.custom_id = $11
-    ) as custom_id_taken,
-    (u.custom_id is null and $11 is not null)
-      or ($12::text is not null and u.picture_url is distinct from $12)
-      or u.metadata is distinct from $13::jsonb as changed
-  from users u join key on u.tenant_id = key.tenant_id
-  where u.username = $10::text
-), admitted as (
-  select found.* from found, key
-  where not (key.suspended or found.banned or coalesce(found.custom_id_differs, false) or found.custom_id_taken)
-), updated as (
-  update users u
-  set custom_id = coalesce(u.custom_id, $11), picture_url = coalesce($12, u.picture_url), metadata = $13
-  from admitted a
-  where a.changed and u.id = a.id and (u.custom_id is null or $11 is null or u.custom_id = $11)
-  returning u.id, u.custom_id, u.picture_url, u.metadata
-), signed_in as (
-  select id, custom_id, picture_url, metadata from updated
-  union all
-  select id, custom_id, picture_url, metadata from admitted where not changed
-), opened as (${insertSession("signed_in")}
-)
-select key.suspended, found.id::float8 as user_id, found.username,
-  coalesce(found.banned, false) as banned,
-  coalesce(found.custom_id_differs, false) as custom_id_differs,
-  coalesce(found.custom_id_taken, false) as custom_id_taken,
-  s.custom_id, s.picture_url, s.metadata,
-  opened.user_id is not null as opened,
-  case when opened.user_id is not null then admit_session(opened.user_id, $7::integer, null) end as evicted
-from key
-left join found on true
-left join signed_in s on true
-left join opened on true`
-
-const ProfileRow = Schema.Struct({
-  suspended: Schema.Boolean,
-  user_id: Schema.NullOr(UserId),
-  username: Schema.NullOr(Schema.String),
-  banned: Schema.Boolean,
-  custom_id_differs: Schema.Boolean,
-  custom_id_taken: Schema.Boolean,
-  custom_id: Schema.NullOr(Schema.String),
-  picture_url: Schema.NullOr(Schema.String),
-  metadata: Schema.NullOr(Metadata),
-  opened: Schema.Boolean,
-  evicted: Schema.NullOr(Schema.Array(SessionId))
-})
-
-/** Sign-in by user id. $1-$7 as `openParameters`, $8 tenant, $9 user, $10 the password hash that was verified. */
-export const openForPasswordStatement = `
-with account as (
-  select u.id, u.username, u.custom_id, u.picture_url, u.metadata, u.banned_at is not null as banned,
-    t.suspended_at is not null as suspended
-  from users u join tenants t on t.id = u.tenant_id
-  where u.id = $9::bigint and u.tenant_id = $8::bigint and u.password_hash = $10::text
-), admitted as (
-  select id from account where not banned and not suspended
-), opened as (${insertSession("admitted")}
-)
-select account.id::float8 as user_id, username, custom_id, picture_url, metadata, banned, suspended,
-  case when opened.user_id is not null then admit_session(opened.user_id, $7::integer, $10) end as evicted
-from account left join opened on true`
-
-const PasswordRow = Schema.Struct({
-  user_id: UserId,
-  username: Schema.String,
-  custom_id: Schema.NullOr(Schema.String),
-  picture_url: Schema.NullOr(Schema.String),
-  metadata: Schema.NullOr(Metadata),
-  banned: Schema.Boolean,
-  suspended: Schema.Boolean,
-  evicted: Schema.NullOr(Schema.Array(SessionId))
-})
-
-const selectSessions = `
-select s.id, u.tenant_id::float8 as tenant_id, t.app_id, t.suspended_at is not null as tenant_suspended, t.allowed_origins,
-  u.id::float8 as user_id, u.username, u.custom_id, u.picture_url, u.metadata, u.banned_at is not null as banned,
-  case when s.ended_at is not null then s.end_reason end as end_reason,
-  extract(epoch from s.expires_at - now())::float8 as session_left,
-  s.access_digest, extract(epoch from s.access_expires_at - now())::float8 as access_left,
-  s.previous_access_digest,
-  coalesce(extract(epoch from s.previous_access_until - now()), 0)::float8 as previous_access_left,
-  s.refresh_digest, extract(epoch from s.refresh_expires_at - now())::float8 as refresh_left,
-  s.previous_refresh_digest, extract(epoch from now() - s.rotated_at)::float8 as since_rotation, s.salt, s.used
-from sessions s join users u on u.id = s.user_id join tenants t on t.id = u.tenant_id`
-
-export const findStatement = `${selectSessions}
-where s.id = $1::uuid`
-
-const findAllStatement = `${selectSessions}
-where s.id = any($1::uuid[])`
-
-const SessionRow = Schema.Struct({
-  id: SessionId,
-  tenant_id: TenantId,
-  app_id: AppId,
-  tenant_suspended: Schema.Boolean,
-  allowed_origins: Schema.Array(Schema.String),
-  user_id: UserId,
-  username: Schema.String,
-  custom_id: Schema.NullOr(Schema.String),
-  picture_url: Schema.NullOr(Schema.String),
-  metadata: Schema.NullOr(Metadata),
-  banned: Schema.Boolean,
-  end_reason: Schema.NullOr(EndReason),
-  session_left: Schema.Finite,
-  access_digest: Schema.Uint8Array,
-  access_left: Schema.Finite,
-  previous_access_digest: Schema.NullOr(Schema.Uint8Array),
-  previous_access_left: Schema.Finite,
-  refresh_digest: Schema.Uint8Array,
-  refresh_left: Schema.Finite,
-  previous_refresh_digest: Schema.NullOr(Schema.Uint8Array),
-  since_rotation: Schema.Finite,
-  salt: Schema.NullOr(Schema.Uint8Array),
-  used: Schema.Boolean
-})
-
-const toRecord = (row: typeof SessionRow.Type): SessionRecord => ({
-  id: row.id,
-  tenantId: row.tenant_id,
-  appId: row.app_id,
-  tenantSuspended: row.tenant_suspended,
-  allowedOrigins: row.allowed_origins,
-  user: toUser(row),
-  userBanned: row.banned,
-  endReason: row.end_reason,
-  sessionLeft: row.session_left,
-  access: {
-    digest: row.access_digest,
-    left: row.access_left,
-    previousDigest: row.previous_access_digest,
-    previousLeft: row.previous_access_left
-  },
-  refresh: {
-    digest: row.refresh_digest,
-    left: row.refresh_left,
-    previousDigest: row.previous_refresh_digest,
-    sinceRotation: row.since_rotation,
-    salt: row.salt,
-    used: row.used
-  }
-})
-
-const toUser = (row: {
-  readonly user_id: UserId
-  readonly username: string
-  readonly custom_id: string | null
-  readonly picture_url: string | null
-  readonly metadata: Metadata | null
-}) => ({
-  id: row.user_id,
-  username: row.username,
-  customId: row.custom_id,
-  pictureUrl: row.picture_url,
-  metadata: row.metadata
-})
-
-export const markUsedStatement = `
-update sessions set used = true where id = $1::uuid and access_digest = $2::bytea and not used`
-
-const isLive = `s.ended_at is null and s.refresh_expires_at > now() and s.expires_at > now()
-  and u.id = s.user_id and u.banned_at is null and t.id = u.tenant_id and t.suspended_at is null`
-
-/**
- * The next pair in place of the present one. A compare-and-set on the digest of the presented token: of calls at the
- * same moment one wins, and the others read what it wrote.
- * $1 session, $2 presented digest, $3 salt, $4 access digest, $5 refresh digest, $6 access TTL, $7 refresh TTL, $8 grace.
- */
-export const rotateStatement = `
-update sessions s set
-  previous_access_digest = s.access_digest,
-  previous_access_until = least(s.access_expires_at, now() + make_interval(secs => $8::float8)),
-  previous_refresh_digest = s.refresh_digest,
-  access_digest = $4::bytea, refresh_digest = $5::bytea, salt = $3::bytea, rotated_at = now(), used = false,
-  access_expires_at = least(now() + make_interval(secs => $6::float8), s.expires_at),
-  refresh_expires_at = least(now() + make_interval(secs => $7::float8), s.expires_at)
-from users u, tenants t
-where s.id = $1::uuid and s.refresh_digest = $2::bytea and ${isLive}
-returning extract(epoch from s.access_expires_at - now())::float8 as expires_in`
-
-/** $1-$7 as in `rotateStatement`, $8 the salt that made the successor being replaced. */
-const replaceUnusedStatement = `
-update sessions s set
-  access_digest = $4::bytea, refresh_digest = $5::bytea, salt = $3::bytea, rotated_at = now(),
-  access_expires_at = least(now() + make_interval(secs => $6::float8), s.expires_at),
-  refresh_expires_at = least(now() + make_interval(secs => $7::float8), s.expires_at)
-from users u, tenants t
-where s.id = $1::uuid and s.previous_refresh_digest = $2::bytea and s.salt = $8::bytea and not s.used and ${isLive}
-returning extract(epoch from s.access_expires_at - now())::float8 as expires_in`
-
-const ExpiresInRow = Schema.Struct({ expires_in: Schema.Finite })
-
-/** The other instances hear of it when, and only if, the end commits. */
-const endStatement = `
-with ended as (
-  update sessions set ended_at = now(), end_reason = $2::text where id = $1::uuid and ended_at is null returning id
-)
-select pg_notify('roomkey', 'ended ' || $2 || ' ' || id)::text as notified from ended`
-
-const listStatement = `
-select s.id, (extract(epoch from s.created_at) * 1000)::float8 as created_at,
-  (extract(epoch from s.rotated_at) * 1000)::float8 as last_seen_at,
-  (extract(epoch from least(s.refresh_expires_at, s.expires_at)) * 1000)::float8 as expires_at
-from sessions s join users u on u.id = s.user_id
-where u.tenant_id = $1 and s.user_id = $2 and s.ended_at is null
-  and s.refresh_expires_at > now() and s.expires_at > now()
-order by s.created_at desc, s.id desc`
-
-const InfoRow = Schema.Struct({
-  id: SessionId,
-  created_at: Schema.Finite,
-  last_seen_at: Schema.Finite,
-  expires_at: Schema.Finite
-})
-
-const toInfo = (row: typeof InfoRow.Type): SessionInfo => ({
-  id: row.id,
-  createdAt: Math.floor(row.created_at),
-  lastSeenAt: Math.floor(row.last_seen_at),
-  expiresAt: Math.floor(row.expires_at)
-})
-
-const endWhere = (condition: string) => `
-with ended as (
-  update sessions s set ended_at = now(), end_reason = $1::text
-  from users u
-  where u.id = s.user_id and u.tenant_id = $2::bigint and s.ended_at is null and ${condition}
-  returning s.id
-)
-select id, pg_notify('roomkey', 'ended ' || $1 || ' ' || id)::text as notified from ended`
-
-const endAllStatement = endWhere("s.user_id = $3::bigint and s.id is distinct from $4::uuid")
-
-const endWithinStatement = endWhere("($3::bigint is null or s.user_id = $3) and s.id = $4::uuid")
-
-const EndedRow = Schema.Struct({ id: SessionId })
+import { Queries, rows, sqlState, uniqueViolation } from "./Query.ts"
+import * as Sessions from "./SessionStatements.ts"
 
 const wasRefused = (error: SqlError): boolean => sqlState(error) === "RK403"
-
-/** A new user's row is made under a lock on its name, so that equal calls at once neither collide nor burn an id. */
-const lockNameStatement = `select pg_advisory_xact_lock(2, hashtext($1::text || ' ' || $2::text))::text as locked`
-
-const createUserStatement = `
-with taken as (
-  select from users where tenant_id = $1::bigint and custom_id = $3::text and username <> $2::text
-), created as (
-  insert into users (tenant_id, username, custom_id, picture_url, metadata)
-  select $1, $2, $3, $4::text, $5::jsonb
-  where not exists (select from taken) and not exists (select from users where tenant_id = $1 and username = $2)
-  returning id
-)
-select exists (select from taken) as custom_id_taken from (select) one left join created on true`
-
-const CreatedRow = Schema.Struct({ custom_id_taken: Schema.Boolean })
 
 /** A sign-in races with at most a few changes to the same user; each retry sees the one that won. */
 const maxAttempts = 5
@@ -299,29 +22,48 @@ const maxAttempts = 5
 export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
   TokenStore,
   Effect.gen(function* () {
-    const sql = yield* PgClient
+    const { apart, attempt, sql } = yield* Queries
     const policy = yield* SessionPolicy
-    const accessTtl = Duration.toSeconds(policy.accessTtl)
-    const refreshTtl = Duration.toSeconds(policy.refreshTtl)
     const sessionTtl = Duration.toSeconds(policy.sessionTtl)
+    const accessTtl = Math.min(Duration.toSeconds(policy.accessTtl), sessionTtl)
+    const refreshTtl = Math.min(Duration.toSeconds(policy.refreshTtl), sessionTtl)
     const grace = Duration.toSeconds(policy.refreshGrace)
 
-    const profileRows = rows(ProfileRow)
-    const passwordRows = rows(PasswordRow)
-    const sessionRows = rows(SessionRow)
-    const expiresInRows = rows(ExpiresInRow)
-    const createdRows = rows(CreatedRow)
-    const infoRows = rows(InfoRow)
-    const endedRows = rows(EndedRow)
+    const profileRows = rows(Sessions.ProfileRow)
+    const passwordRows = rows(Sessions.PasswordRow)
+    const sessionRows = rows(Sessions.SessionRow)
+    const expiresInRows = rows(Sessions.ExpiresInRow)
+    const createdRows = rows(Sessions.CreatedRow)
+    const infoRows = rows(Sessions.InfoRow)
+    const endedRows = rows(Sessions.EndedRow)
 
-    const openParameters = (tokens: MintedTokens) => [
+    const openParameters = (tokens: MintedTokens, caller: Caller) => [
       tokens.sessionId,
       tokens.accessDigest,
       tokens.refreshDigest,
       accessTtl,
-      Math.min(refreshTtl, sessionTtl),
+      refreshTtl,
       sessionTtl,
-      policy.maxPerUser
+      policy.maxPerUser,
+      caller.address,
+      caller.userAgent
+    ]
+
+    const nextParameters = (
+      presentedDigest: Uint8Array,
+      salt: Uint8Array,
+      next: MintedTokens,
+      caller: Caller
+    ) => [
+      next.sessionId,
+      presentedDigest,
+      salt,
+      next.accessDigest,
+      next.refreshDigest,
+      accessTtl,
+      refreshTtl,
+      caller.address,
+      caller.userAgent
     ]
 
     const profileParameters = (profile: Profile) => [
@@ -331,8 +73,11 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
     ]
 
     const createUser = Effect.fnUntraced(function* (tenantId: TenantId, profile: Profile) {
-      yield* sql.unsafe(lockNameStatement, [tenantId, profile.username])
-      const [created] = yield* sql.unsafe(createUserStatement, [
+      yield* sql.unsafe(Sessions.lockNameStatement, [tenantId, profile.username])
+      if (profile.customId !== undefined) {
+        yield* sql.unsafe(Sessions.lockCustomIdStatement, [tenantId, profile.customId])
+      }
+      const [created] = yield* sql.unsafe(Sessions.createUserStatement, [
         tenantId,
         profile.username,
         ...profileParameters(profile)
@@ -342,8 +87,8 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
 
     const openForProfile: TokenStore["Service"]["openForProfile"] = Effect.fnUntraced(
       function* (tenantId, apiKeyId, profile, tokens) {
-        const open = sql.unsafe(openForProfileStatement, [
-          ...openParameters(tokens),
+        const open = sql.unsafe(Sessions.openForProfileStatement, [
+          ...openParameters(tokens, yield* Caller),
           apiKeyId,
           tenantId,
           profile.username,
@@ -360,8 +105,9 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
         for (let attempts = 0; attempts < maxAttempts; attempts++) {
           const found = yield* attempt(
             "openForProfile",
-            unknownUser ? sql.withTransaction(Effect.andThen(createUser(tenantId, profile), open)) : open,
-            onError
+            unknownUser ? apart(Effect.andThen(createUser(tenantId, profile), open)) : open,
+            onError,
+            `user ${tenantId} ${profile.username}`
           ).pipe(Effect.catchIf((error) => error === "again", () => Effect.succeed("again" as const)))
           if (found === "again") continue
           const row = found[0]
@@ -376,12 +122,12 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
           if (row.custom_id_taken) return yield* new CustomIdTaken()
           if (!row.opened) continue
           return {
-            user: toUser({ ...row, user_id: row.user_id, username: row.username }),
+            user: Sessions.toUser({ ...row, user_id: row.user_id, username: row.username }),
             expiresIn: accessTtl,
             evicted: row.evicted ?? []
           }
         }
-        return yield* Effect.die("openForProfile: the user kept changing")
+        return yield* new StoreUnavailable({ operation: "openForProfile", cause: "the user kept changing" })
       }
     )
 
@@ -390,72 +136,75 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       openForPassword: Effect.fnUntraced(function* (tenantId, userId, passwordHash, tokens) {
         const [row] = yield* attempt(
           "openForPassword",
-          sql.unsafe(openForPasswordStatement, [...openParameters(tokens), tenantId, userId, passwordHash]).pipe(
+          sql.unsafe(Sessions.openForPasswordStatement, [
+            ...openParameters(tokens, yield* Caller),
+            tenantId,
+            userId,
+            passwordHash
+          ]).pipe(
             Effect.flatMap(passwordRows)
           ),
-          (error) => wasRefused(error) ? new InvalidCredentials() : undefined
+          (error) => wasRefused(error) ? new InvalidCredentials() : undefined,
+          `user ${userId}`
         )
         if (row === undefined) return yield* new InvalidCredentials()
         if (row.suspended) return yield* new TenantSuspended({ tenantId })
         if (row.banned) return yield* new UserBanned({ userId })
-        return { user: toUser(row), expiresIn: accessTtl, evicted: row.evicted ?? [] }
+        return { user: Sessions.toUser(row), expiresIn: accessTtl, evicted: row.evicted ?? [] }
       }),
       find: (sessionId) =>
-        attempt("find", sql.unsafe(findStatement, [sessionId]).pipe(Effect.flatMap(sessionRows))).pipe(
-          Effect.map((found) => Option.map(Option.fromUndefinedOr(found[0]), toRecord))
+        attempt("find", sql.unsafe(Sessions.findStatement, [sessionId]).pipe(Effect.flatMap(sessionRows))).pipe(
+          Effect.map((found) => Option.map(Option.fromUndefinedOr(found[0]), Sessions.toRecord))
         ),
       findAll: (sessionIds) =>
-        attempt("findAll", sql.unsafe(findAllStatement, [sessionIds]).pipe(Effect.flatMap(sessionRows))).pipe(
-          Effect.map((found) => found.map(toRecord))
+        attempt("findAll", sql.unsafe(Sessions.findAllStatement, [sessionIds]).pipe(Effect.flatMap(sessionRows))).pipe(
+          Effect.map((found) => found.map(Sessions.toRecord))
         ),
       markUsed: (sessionId, accessDigest) =>
-        Effect.asVoid(attempt("markUsed", sql.unsafe(markUsedStatement, [sessionId, accessDigest]))),
-      rotate: (presentedDigest, salt, next) =>
-        attempt(
+        Effect.asVoid(attempt("markUsed", sql.unsafe(Sessions.markUsedStatement, [sessionId, accessDigest]))),
+      rotate: Effect.fnUntraced(function* (presentedDigest, salt, next) {
+        const found = yield* attempt(
           "rotate",
-          sql.unsafe(rotateStatement, [
-            next.sessionId,
-            presentedDigest,
-            salt,
-            next.accessDigest,
-            next.refreshDigest,
-            accessTtl,
-            refreshTtl,
+          sql.unsafe(Sessions.rotateStatement, [
+            ...nextParameters(presentedDigest, salt, next, yield* Caller),
             grace
           ]).pipe(Effect.flatMap(expiresInRows))
-        ).pipe(Effect.map(firstExpiresIn)),
-      replaceUnused: (presentedDigest, expectedSalt, salt, next) =>
-        attempt(
+        )
+        return firstExpiresIn(found)
+      }),
+      replaceUnused: Effect.fnUntraced(function* (presentedDigest, expectedSalt, salt, next) {
+        const found = yield* attempt(
           "replaceUnused",
-          sql.unsafe(replaceUnusedStatement, [
-            next.sessionId,
-            presentedDigest,
-            salt,
-            next.accessDigest,
-            next.refreshDigest,
-            accessTtl,
-            refreshTtl,
+          sql.unsafe(Sessions.replaceUnusedStatement, [
+            ...nextParameters(presentedDigest, salt, next, yield* Caller),
             expectedSalt
           ]).pipe(Effect.flatMap(expiresInRows))
-        ).pipe(Effect.map(firstExpiresIn)),
+        )
+        return firstExpiresIn(found)
+      }),
       list: (tenantId, userId) =>
-        attempt("listSessions", sql.unsafe(listStatement, [tenantId, userId]).pipe(Effect.flatMap(infoRows))).pipe(
-          Effect.map((found) => found.map(toInfo))
-        ),
+        attempt("listSessions", sql.unsafe(Sessions.listStatement, [tenantId, userId]).pipe(Effect.flatMap(infoRows)))
+          .pipe(
+            Effect.map((found) => found.map(Sessions.toInfo))
+          ),
       endAll: (tenantId, userId, reason, options) =>
         attempt(
           "endAll",
-          sql.unsafe(endAllStatement, [reason, tenantId, userId, options?.keep ?? null]).pipe(Effect.flatMap(endedRows))
+          sql.unsafe(Sessions.endAllStatement, [reason, tenantId, userId, options?.keep ?? null]).pipe(
+            Effect.flatMap(endedRows)
+          )
         ).pipe(Effect.map((ended) => ended.map(({ id }) => id))),
       endWithin: (tenantId, userId, sessionId, reason) =>
-        attempt("endWithin", sql.unsafe(endWithinStatement, [reason, tenantId, userId, sessionId])).pipe(
+        attempt("endWithin", sql.unsafe(Sessions.endWithinStatement, [reason, tenantId, userId, sessionId])).pipe(
           Effect.map((ended) => ended.length > 0)
         ),
       end: (sessionId, reason) =>
-        attempt("end", sql.unsafe(endStatement, [sessionId, reason])).pipe(Effect.map((ended) => ended.length > 0))
+        attempt("end", sql.unsafe(Sessions.endStatement, [sessionId, reason])).pipe(
+          Effect.map((ended) => ended.length > 0)
+        )
     })
   })
-)
+).pipe(Layer.provide(Queries.layer))
 
-const firstExpiresIn = (found: ReadonlyArray<typeof ExpiresInRow.Type>): Option.Option<number> =>
+const firstExpiresIn = (found: ReadonlyArray<typeof Sessions.ExpiresInRow.Type>): Option.Option<number> =>
   Option.map(Option.fromUndefinedOr(found[0]), (row) => Math.floor(row.expires_in))

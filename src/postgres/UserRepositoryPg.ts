@@ -1,19 +1,19 @@
-// Users in PostgreSQL. Every statement names the tenant, so that an id of another tenant finds nothing.
-import { PgClient } from "@effect/sql-pg/PgClient"
-import { Effect, Layer, Option, Schema } from "effect"
+// Users in PostgreSQL. What is asked for by a tenant is looked for in that tenant: an id of another finds nothing.
+import type { PgClient } from "@effect/sql-pg/PgClient"
+import { Effect, identity, Layer, Option, Schema } from "effect"
 import type { Row } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Statement } from "effect/sql/Statement"
 import { SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { CustomIdImmutable, CustomIdTaken, Metadata, UsernameTaken, UserNotFound } from "../domain/User.ts"
 import { type LoginRecord, type UserRecord, UserRepository } from "../services/UserRepository.ts"
-import { attempt, rows, uniqueViolation } from "./Query.ts"
+import { Queries, rows, uniqueViolation } from "./Query.ts"
 
 export const findForLoginStatement = `
 select t.id::float8 as tenant_id, t.suspended_at is not null as tenant_suspended,
   u.id::float8 as user_id, u.banned_at is not null as banned, u.password_hash
 from tenants t join users u on u.tenant_id = t.id
-where t.app_id = $1 and u.username = $2`
+where t.app_id = $1 and t.deleted_at is null and u.username = $2`
 
 const LoginRow = Schema.Struct({
   tenant_id: TenantId,
@@ -107,20 +107,6 @@ with changed as (
 )
 select coalesce((select array_agg(id) from told), '{}') as ended from changed`
 
-const setBannedStatement = `
-with changed as (
-  update users set banned_at = case when $3::boolean then coalesce(banned_at, now()) end
-  where tenant_id = $1::bigint and id = $2::bigint
-  returning id
-), ended as (
-  update sessions s set ended_at = now(), end_reason = 'user_banned'
-  from changed where $3 and s.user_id = changed.id and s.ended_at is null
-  returning s.id
-), told as (
-  select id, pg_notify('roomkey', 'ended user_banned ' || id) from ended
-)
-select coalesce((select array_agg(id) from told), '{}') as ended from changed`
-
 const removeStatement = `
 with changed as (
   delete from users where tenant_id = $1::bigint and id = $2::bigint returning id
@@ -133,7 +119,7 @@ select coalesce((select array_agg(id) from told), '{}') as ended from changed`
 
 const EndedRow = Schema.Struct({ ended: Schema.Array(SessionId) })
 
-/** A flag beside each value that may be set to null. */
+/** A flag beside each value that may be set to null; $8 bans or unbans. A ban ends every session of the user. */
 const updateStatement = `
 with found as (
   select id, custom_id is not null and custom_id <> $3::text as custom_id_differs,
@@ -143,18 +129,29 @@ with found as (
   update users u set
     custom_id = coalesce(u.custom_id, $3),
     picture_url = case when $4::boolean then $5::text else u.picture_url end,
-    metadata = case when $6::boolean then $7::jsonb else u.metadata end
-  from found f where u.id = f.id and not coalesce(f.custom_id_differs, false) and not f.custom_id_taken
+    metadata = case when $6::boolean then $7::jsonb else u.metadata end,
+    banned_at = case when $8::boolean is null then u.banned_at when $8 then coalesce(u.banned_at, now()) end
+  from found f
+  where u.id = f.id and not coalesce(f.custom_id_differs, false) and not f.custom_id_taken
+    and (u.custom_id is null or $3 is null or u.custom_id = $3)
   returning u.*
+), ended as (
+  update sessions s set ended_at = now(), end_reason = 'user_banned'
+  from changed where $8 and s.user_id = changed.id and s.ended_at is null
+  returning s.id
+), told as (
+  select id, pg_notify('roomkey', 'ended user_banned ' || id) from ended
 )
 select coalesce(f.custom_id_differs, false) as custom_id_differs, f.custom_id_taken,
-  (select to_jsonb(c) from (select ${userColumns} from changed) c) as changed
+  (select to_jsonb(c) from (select ${userColumns} from changed) c) as changed,
+  coalesce((select array_agg(id) from told), '{}') as ended
 from found f`
 
 const UpdateRow = Schema.Struct({
   custom_id_differs: Schema.Boolean,
   custom_id_taken: Schema.Boolean,
-  changed: Schema.NullOr(UserRow)
+  changed: Schema.NullOr(UserRow),
+  ended: Schema.Array(SessionId)
 })
 
 const taken = (error: SqlError): UsernameTaken | CustomIdTaken | undefined => {
@@ -169,7 +166,7 @@ const taken = (error: SqlError): UsernameTaken | CustomIdTaken | undefined => {
 export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
   UserRepository,
   Effect.gen(function* () {
-    const sql = yield* PgClient
+    const { apart, attempt, sql } = yield* Queries
     const loginRows = rows(LoginRow)
     const userRows = rows(UserRow)
     const createRows = rows(CreateRow)
@@ -177,18 +174,18 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
     const updateRows = rows(UpdateRow)
     const hashRows = rows(Schema.Struct({ password_hash: Schema.NullOr(Schema.String) }))
 
-    /** A change that ends sessions, in turn with the user's sign-ins. Answers the sessions. */
-    const inTurn = Effect.fnUntraced(function* (operation: string, userId: UserId, statement: Statement<Row>) {
-      const [row] = yield* attempt(
-        operation,
-        sql.withTransaction(
-          sql.unsafe(lockRowStatement, [userId]).pipe(
-            Effect.andThen(sql.unsafe(lockUserStatement, [userId])),
-            Effect.andThen(statement),
-            Effect.flatMap(endedRows)
-          )
+    /** A change that ends sessions, in turn with the user's sign-ins. */
+    const inTurn = (userId: UserId, statement: Statement<Row>) =>
+      apart(
+        sql.unsafe(lockRowStatement, [userId]).pipe(
+          Effect.andThen(sql.unsafe(lockUserStatement, [userId])),
+          Effect.andThen(statement)
         )
       )
+
+    /** Such a change, and the sessions that it ended. */
+    const ending = Effect.fnUntraced(function* (operation: string, userId: UserId, statement: Statement<Row>) {
+      const [row] = yield* attempt(operation, Effect.flatMap(inTurn(userId, statement), endedRows))
       return row === undefined ? yield* new UserNotFound() : row.ended
     })
 
@@ -220,33 +217,41 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
       list: (tenantId, { after, limit, search }) =>
         attempt(
           "listUsers",
-          sql.unsafe(listStatement, [tenantId, after, limit + 1, search ?? null]).pipe(Effect.flatMap(userRows))
+          sql.unsafe(listStatement, [tenantId, after, limit + 1, search ?? null]).pipe(
+            // A search reads every user of the tenant, and nobody shall wait behind it.
+            search === undefined ? identity : apart,
+            Effect.flatMap(userRows)
+          )
         ).pipe(Effect.map((found) => {
           const items = found.slice(0, limit).map(toUser)
           return { items, next: found.length > limit ? items[items.length - 1]?.id ?? null : null }
         })),
       update: Effect.fnUntraced(function* (tenantId, userId, change) {
+        const statement = sql.unsafe<Row>(updateStatement, [
+          tenantId,
+          userId,
+          change.customId ?? null,
+          change.pictureUrl !== undefined,
+          change.pictureUrl ?? null,
+          change.metadata !== undefined,
+          change.metadata === undefined || change.metadata === null ? null : JSON.stringify(change.metadata),
+          change.banned ?? null
+        ])
         const [row] = yield* attempt(
           "updateUser",
-          sql.unsafe(updateStatement, [
-            tenantId,
-            userId,
-            change.customId ?? null,
-            change.pictureUrl !== undefined,
-            change.pictureUrl ?? null,
-            change.metadata !== undefined,
-            change.metadata === undefined || change.metadata === null ? null : JSON.stringify(change.metadata)
-          ]).pipe(Effect.flatMap(updateRows)),
+          Effect.flatMap(change.banned === undefined ? statement : inTurn(userId, statement), updateRows),
           (error) => uniqueViolation(error) === "users_custom_id" ? new CustomIdTaken() : undefined
         )
         if (row === undefined) return yield* new UserNotFound()
-        if (row.custom_id_differs) return yield* new CustomIdImmutable()
-        if (row.custom_id_taken || row.changed === null) return yield* new CustomIdTaken()
-        return toUser(row.changed)
+        if (row.custom_id_taken) return yield* new CustomIdTaken()
+        // Another call has just set another one.
+        if (row.custom_id_differs || (row.changed === null && change.customId !== undefined)) {
+          return yield* new CustomIdImmutable()
+        }
+        if (row.changed === null) return yield* new UserNotFound()
+        return { user: toUser(row.changed), ended: row.ended }
       }),
-      setBanned: (tenantId, userId, banned) =>
-        inTurn("setBanned", userId, sql.unsafe(setBannedStatement, [tenantId, userId, banned])),
-      remove: (tenantId, userId) => inTurn("removeUser", userId, sql.unsafe(removeStatement, [tenantId, userId])),
+      remove: (tenantId, userId) => ending("removeUser", userId, sql.unsafe(removeStatement, [tenantId, userId])),
       findPasswordHash: (tenantId, userId) =>
         attempt(
           "findPasswordHash",
@@ -255,7 +260,7 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
           )
         ).pipe(Effect.map((found) => Option.fromNullishOr(found[0]?.password_hash))),
       setPassword: (tenantId, userId, passwordHash, options) =>
-        inTurn(
+        ending(
           "setPassword",
           userId,
           sql.unsafe(setPasswordStatement, [
@@ -273,4 +278,4 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
         ))
     })
   })
-)
+).pipe(Layer.provide(Queries.layer))

@@ -9,10 +9,12 @@ import * as PasswordHasherArgon2 from "../crypto/PasswordHasherArgon2.ts"
 import * as TokenCodecNode from "../crypto/TokenCodecNode.ts"
 import { PasswordPolicy } from "../domain/Password.ts"
 import { RateLimitPolicy } from "../domain/RateLimit.ts"
+import { RetentionPolicy } from "../domain/Retention.ts"
 import { SessionPolicy } from "../domain/Session.ts"
 import * as EventBusPg from "../postgres/EventBusPg.ts"
 import * as Pglite from "../postgres/Pglite.ts"
 import * as Postgres from "../postgres/Postgres.ts"
+import { startupParameters } from "../postgres/Query.ts"
 import { watchedSocket } from "../postgres/WatchedSocket.ts"
 import { EventBus } from "../services/EventBus.ts"
 import * as AdminKeyFile from "./AdminKeyFile.ts"
@@ -31,7 +33,8 @@ const addressIn = (url: Redacted.Redacted) => {
   return { host: parsed.hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(parsed.port || 5432) }
 }
 
-const postgres = (url: Redacted.Redacted, config: RoomkeyConfig) => {
+/** A PostgreSQL server, by at most `connections` connections. */
+export const postgres = (url: Redacted.Redacted, connections: number) => {
   const address = addressIn(url)
   return PgClient.layer({
     url,
@@ -39,7 +42,8 @@ const postgres = (url: Redacted.Redacted, config: RoomkeyConfig) => {
     ...(address === undefined ? {} : { stream: () => watchedSocket(address, { silence }) }),
     multiplex: sharesConnections,
     minConnections: 0,
-    maxConnections: config.databaseConnections,
+    maxConnections: connections,
+    startupParameters,
     connectTimeout: "3 seconds"
   })
 }
@@ -49,7 +53,7 @@ export const database = (
 ): Layer.Layer<PgClient.PgClient | SqlClient, Pglite.DataDirectoryInUse | SqlError> =>
   Option.match(config.databaseUrl, {
     onNone: () => Pglite.layer({ dataDir: `${config.dataDir}/data` }),
-    onSome: (url) => postgres(url, config)
+    onSome: (url) => postgres(url, config.databaseConnections)
   })
 
 /** One connection cannot both listen and answer, and the embedded database has but one instance to tell. */
@@ -84,9 +88,11 @@ const policies = (config: RoomkeyConfig) =>
         login_address: { ...byDefault.login_address, limit: config.limitLoginAddress },
         refresh_failure: { ...byDefault.refresh_failure, limit: config.limitRefreshFailures },
         registration: { ...byDefault.registration, limit: config.limitRegistrations },
+        channel: { ...byDefault.channel, limit: config.limitChannels },
         auto_auth: { ...byDefault.auto_auth, limit: config.limitAutoAuth }
       }))
     ),
+    Layer.succeed(RetentionPolicy, { sessions: config.sessionRetention }),
     Layer.succeed(PasswordPolicy, { minLength: config.passwordMinLength }),
     Layer.effect(
       PasswordHasherArgon2.Argon2Options,

@@ -92,6 +92,7 @@ const socketPolicy = (config: RoomkeyConfig) =>
     SocketPolicy,
     Effect.map(SocketPolicy, (byDefault) => ({
       ...byDefault,
+      maxPerUser: config.maxSocketsPerUser,
       pingEvery: config.socketPing,
       drainOver: config.socketDrain
     }))

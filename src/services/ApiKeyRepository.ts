@@ -7,7 +7,6 @@ import type { StoreUnavailable } from "../domain/Unavailable.ts"
 export class ApiKeyRepository extends Context.Service<ApiKeyRepository, {
   /** The key's tenant and digest, whether or not the key is still good. */
   readonly find: (id: ApiKeyId) => Effect.Effect<Option.Option<ApiKey>, StoreUnavailable>
-  /** Whether the key may be used now, and its tenant is not suspended. */
   /** Notes that the key was used: to the minute, beside the request, and without failing it. */
   readonly markUsed: (id: ApiKeyId) => Effect.Effect<void>
   readonly list: (tenantId: TenantId) => Effect.Effect<ReadonlyArray<ApiKeyInfo>, StoreUnavailable>
@@ -23,5 +22,6 @@ export class ApiKeyRepository extends Context.Service<ApiKeyRepository, {
     id: ApiKeyId,
     options: { readonly force: boolean }
   ) => Effect.Effect<void, ApiKeyNotFound | LastApiKey | StoreUnavailable>
+  /** Whether the key may be used now, and its tenant is not suspended. */
   readonly standing: (id: ApiKeyId) => Effect.Effect<"Good" | "Revoked" | "TenantSuspended", StoreUnavailable>
 }>()("roomkey/services/ApiKeyRepository") {}

@@ -20,7 +20,7 @@ export class TenantRepository extends Context.Service<TenantRepository, {
     tenantId: TenantId,
     change: TenantChange
   ) => Effect.Effect<Option.Option<Tenant>, StoreUnavailable>
-  /** Removes the tenant and everything of its; answers whether there was one. */
+  /** Removes the tenant, at once for everybody, and everything of its soon after; answers whether there was one. */
   readonly remove: (tenantId: TenantId) => Effect.Effect<boolean, StoreUnavailable>
   /** The fewest characters of a new password, where the tenant asks for more than the default. */
   readonly passwordMinLength: (tenantId: TenantId) => Effect.Effect<Option.Option<number>, StoreUnavailable>

@@ -33,6 +33,14 @@ export interface UserChange {
   readonly customId?: CustomId | undefined
   readonly pictureUrl?: PictureUrl | null | undefined
   readonly metadata?: Metadata | null | undefined
+  /** A ban ends every session of the user. */
+  readonly banned?: boolean | undefined
+}
+
+export interface ChangedUser {
+  readonly user: UserRecord
+  /** The sessions that the change ended. */
+  readonly ended: ReadonlyArray<SessionId>
 }
 
 export interface Page<A> {
@@ -58,18 +66,12 @@ export class UserRepository extends Context.Service<UserRepository, {
     tenantId: TenantId,
     options: { readonly after: number; readonly limit: number; readonly search?: string | undefined }
   ) => Effect.Effect<Page<UserRecord>, StoreUnavailable>
-  /** The profile fields that a tenant may change by hand; absent ones stay. */
+  /** What a tenant may change by hand, all of it or nothing; absent fields stay. */
   readonly update: (
     tenantId: TenantId,
     userId: UserId,
     change: UserChange
-  ) => Effect.Effect<UserRecord, UserNotFound | CustomIdTaken | CustomIdImmutable | StoreUnavailable>
-  /** Bans or unbans. A ban ends every session of the user; answers those sessions. */
-  readonly setBanned: (
-    tenantId: TenantId,
-    userId: UserId,
-    banned: boolean
-  ) => Effect.Effect<ReadonlyArray<SessionId>, UserNotFound | StoreUnavailable>
+  ) => Effect.Effect<ChangedUser, UserNotFound | CustomIdTaken | CustomIdImmutable | StoreUnavailable>
   /** Removes the user and its sessions; answers those sessions. */
   readonly remove: (
     tenantId: TenantId,

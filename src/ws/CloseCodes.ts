@@ -8,6 +8,7 @@ export const userBanned = new Socket.CloseEvent(4403, "user_banned")
 export const tenantSuspended = new Socket.CloseEvent(4403, "tenant_suspended")
 export const slowConsumer = new Socket.CloseEvent(4408, "slow_consumer")
 export const noPong = new Socket.CloseEvent(4408, "no_pong")
+export const tooManySockets = new Socket.CloseEvent(4429, "too_many_sockets")
 export const tooManyFrames = new Socket.CloseEvent(4429, "rate_limited")
 /** Come back after a random pause. */
 export const restarting = new Socket.CloseEvent(1012, "restarting")

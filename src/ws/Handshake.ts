@@ -1,12 +1,12 @@
 // What a handshake may say before it is a socket: where the token is, and from which page it comes. Headers are hostile
 // input: they are split by hand and in linear time.
 import { Option, Redacted } from "effect"
+import { bearer } from "../api/Bearer.ts"
 
 /** The subprotocol that the answer selects. The one that carries the token is never selected, so never echoed. */
 export const subprotocol = "roomkey.v1"
 
 const tokenProtocol = "roomkey.bearer."
-const scheme = "bearer "
 
 export interface Presentation {
   readonly headers: Readonly<Record<string, string | undefined>>
@@ -17,9 +17,11 @@ export interface Presentation {
 export const presentedToken = (
   { headers, searchParams }: Presentation
 ): Option.Option<Redacted.Redacted> | "Conflict" => {
+  // Another scheme is a token too, of which none is valid: a refusal must not depend on what else is presented.
+  const inHeader = bearer(headers["authorization"])
   const found = [
     ...inQuery(searchParams["token"]),
-    ...inAuthorization(headers["authorization"]),
+    ...(inHeader === undefined ? [] : [inHeader]),
     ...inProtocols(headers["sec-websocket-protocol"])
   ]
   const [first, ...others] = found
@@ -30,12 +32,6 @@ export const presentedToken = (
 const inQuery = (param: string | ReadonlyArray<string> | undefined): ReadonlyArray<string> => {
   if (param === undefined) return []
   return typeof param === "string" ? [param] : param
-}
-
-/** Another scheme is a token too, of which none is valid: a refusal must not depend on what else is presented. */
-const inAuthorization = (header: string | undefined): ReadonlyArray<string> => {
-  if (header === undefined) return []
-  return [header.slice(0, scheme.length).toLowerCase() === scheme ? header.slice(scheme.length).trim() : ""]
 }
 
 /** Only beside `roomkey.v1`: a browser refuses an answer that selects none of the protocols it offered. */

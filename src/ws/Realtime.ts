@@ -5,15 +5,17 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
 import * as Problems from "../api/Problems.ts"
 import { authenticate } from "../flows/sessions/Authenticate.ts"
+import { Lifecycle } from "../services/Lifecycle.ts"
 import { handshakeProblem, originAllowed, presentedToken } from "./Handshake.ts"
 import { Registry } from "./Registry.ts"
 import { openSocket } from "./Upgrade.ts"
 
 const admit = Effect.gen(function* () {
+  const lifecycle = yield* Lifecycle
   const registry = yield* Registry
   const { headers, method } = yield* HttpServerRequest.HttpServerRequest
   const searchParams = yield* HttpServerRequest.ParsedSearchParams
-  if (yield* registry.draining) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
+  if (yield* lifecycle.draining) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
   const token = presentedToken({ headers, searchParams })
   if (token === "Conflict") {
     return yield* new Problems.InvalidRequest({ detail: "The request carries different tokens: send one" })
@@ -33,6 +35,9 @@ const admit = Effect.gen(function* () {
   if (!originAllowed(principal.allowedOrigins, headers["origin"])) return yield* new Problems.OriginRefused({})
   const detail = handshakeProblem(method, headers)
   if (detail !== undefined) return yield* new Problems.InvalidRequest({ detail })
+  if (registry.isFull(principal.user.id)) {
+    return yield* new Problems.RateLimited({ detail: "The user has too many sockets open" })
+  }
   return principal
 })
 

@@ -4,14 +4,21 @@ import { Array, Clock, Context, Duration, Effect, Latch, Layer, Metric, PubSub, 
 import { SecureRandom } from "effect/crypto"
 import type { Socket } from "effect/socket"
 import type { Event } from "../domain/Event.ts"
-import type { SessionId } from "../domain/Ids.ts"
+import type { SessionId, UserId } from "../domain/Ids.ts"
 import type { SessionPrincipal } from "../domain/Principal.ts"
 import type { SessionRecord } from "../domain/Session.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
 import { sockets } from "../Metrics.ts"
 import { EventBus } from "../services/EventBus.ts"
 import { TokenStore } from "../services/TokenStore.ts"
-import { restarting, sessionExpired, sessionRevoked, tenantSuspended, userBanned } from "./CloseCodes.ts"
+import {
+  restarting,
+  sessionExpired,
+  sessionRevoked,
+  tenantSuspended,
+  tooManySockets,
+  userBanned
+} from "./CloseCodes.ts"
 import { Connection } from "./Connection.ts"
 import { instantIn } from "./Instant.ts"
 import { SocketPolicy } from "./SocketPolicy.ts"
@@ -33,7 +40,7 @@ interface Tracked {
 }
 
 export class Registry extends Context.Service<Registry, {
-  /** Adds a socket until the scope closes. While draining, it is added closed. */
+  /** Adds a socket until the scope closes. While draining, or for a user who has too many, it is added closed. */
   readonly add: (
     principal: SessionPrincipal,
     writer: Socket.Writer
@@ -43,7 +50,8 @@ export class Registry extends Context.Service<Registry, {
    * take to answer a close. Done once, however often it is called.
    */
   readonly drain: Effect.Effect<void>
-  readonly draining: Effect.Effect<boolean>
+  /** Whether the user has as many sockets open here as one may. */
+  readonly isFull: (userId: UserId) => boolean
 }>()("roomkey/ws/Registry") {
   static readonly layerNoRandom = Layer.effect(
     Registry,
@@ -55,15 +63,21 @@ export class Registry extends Context.Service<Registry, {
       const policy = yield* SocketPolicy
       const tellBefore = Duration.toSeconds(policy.tokenExpiringBefore)
       const sessions = new Map<SessionId, Set<Tracked>>()
+      const perUser = new Map<UserId, number>()
       const empty = Latch.makeUnsafe(true)
       let count = 0
       let draining = false
 
       const seconds = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e9
 
-      const counted = (change: number) =>
+      const isFull = (userId: UserId) => (perUser.get(userId) ?? 0) >= policy.maxPerUser
+
+      const counted = (userId: UserId, change: number) =>
         Effect.suspend(() => {
           count += change
+          const ofUser = (perUser.get(userId) ?? 0) + change
+          if (ofUser === 0) perUser.delete(userId)
+          else perUser.set(userId, ofUser)
           if (count === 0) empty.openUnsafe()
           else empty.closeUnsafe()
           return Metric.update(sockets, count)
@@ -73,12 +87,14 @@ export class Registry extends Context.Service<Registry, {
         const connection = new Connection(yield* random.uuidV4(), principal, writer)
         // Due at once: between the reading of the token and this line the session may have ended, unheard.
         const tracked: Tracked = { connection, dueAt: -Infinity, endsAt: -Infinity, told: false }
+        const userId = principal.user.id
+        const full = isFull(userId)
         yield* Effect.acquireRelease(
           Effect.suspend(() => {
             const ofSession = sessions.get(principal.sessionId)
             if (ofSession === undefined) sessions.set(principal.sessionId, new Set([tracked]))
             else ofSession.add(tracked)
-            return counted(1)
+            return counted(userId, 1)
           }),
           () =>
             Effect.suspend(() => {
@@ -86,10 +102,11 @@ export class Registry extends Context.Service<Registry, {
               const ofSession = sessions.get(principal.sessionId)
               ofSession?.delete(tracked)
               if (ofSession?.size === 0) sessions.delete(principal.sessionId)
-              return counted(-1)
+              return counted(userId, -1)
             })
         )
         if (draining) yield* connection.close(restarting)
+        else if (full) yield* connection.close(tooManySockets)
         return connection
       })
 
@@ -186,7 +203,7 @@ export class Registry extends Context.Service<Registry, {
       yield* sweep.pipe(Effect.repeat(Schedule.spaced(policy.sweepEvery)), Effect.forkScoped)
       yield* Effect.addFinalizer(() => drain)
 
-      return Registry.of({ add, drain, draining: Effect.sync(() => draining) })
+      return Registry.of({ add, drain, isFull })
     })
   )
 

@@ -2,6 +2,8 @@
 import { Context, Duration } from "effect"
 
 export interface SocketPolicy {
+  /** Sockets that a user may have open at once on one instance. */
+  readonly maxPerUser: number
   /** A longer message closes the socket with 1009. */
   readonly maxFrameBytes: number
   /** Frames a second that a client may keep up; more closes the socket with 4429. */
@@ -27,6 +29,7 @@ export interface SocketPolicy {
 
 export const SocketPolicy = Context.Reference<SocketPolicy>("roomkey/ws/SocketPolicy", {
   defaultValue: () => ({
+    maxPerUser: 20,
     maxFrameBytes: 64 * 1024,
     inboundPerSecond: 20,
     inboundBurst: 40,

@@ -32,7 +32,7 @@ import type { introspect } from "../../src/flows/tenants/Introspect.ts"
 import type { issueApiKey } from "../../src/flows/tenants/IssueApiKey.ts"
 import type { revokeApiKey } from "../../src/flows/tenants/RevokeApiKey.ts"
 import type { verifyApiKey } from "../../src/flows/tenants/VerifyApiKey.ts"
-import type { banUser } from "../../src/flows/users/BanUser.ts"
+import type { changeUser } from "../../src/flows/users/ChangeUser.ts"
 import type { changePassword } from "../../src/flows/users/ChangePassword.ts"
 import type { eraseUser } from "../../src/flows/users/EraseUser.ts"
 import type { authenticateAdmin } from "../../src/flows/tenants/AuthenticateAdmin.ts"
@@ -102,7 +102,9 @@ it("names every error of every flow, and no other", () => {
   expectTypeOf<Errors<typeof issueApiKey>>().toEqualTypeOf<StoreUnavailable>()
   expectTypeOf<Errors<typeof revokeApiKey>>().toEqualTypeOf<ApiKeyNotFound | LastApiKey | StoreUnavailable>()
   expectTypeOf<Errors<typeof verifyApiKey>>().toEqualTypeOf<InvalidApiKey | StoreUnavailable>()
-  expectTypeOf<Errors<typeof banUser>>().toEqualTypeOf<UserNotFound | StoreUnavailable>()
+  expectTypeOf<Errors<typeof changeUser>>().toEqualTypeOf<
+    UserNotFound | CustomIdTaken | CustomIdImmutable | StoreUnavailable
+  >()
   expectTypeOf<Errors<typeof eraseUser>>().toEqualTypeOf<UserNotFound | StoreUnavailable>()
   expectTypeOf<Errors<typeof changePassword>>().toEqualTypeOf<
     InvalidCredentials | RateLimited | WeakPassword | HasherBusy | StoreUnavailable
@@ -149,7 +151,7 @@ it("names every service that a flow needs, and no other", () => {
   expectTypeOf<Needs<typeof issueApiKey>>().toEqualTypeOf<ApiKeyRepository | TokenCodec>()
   expectTypeOf<Needs<typeof revokeApiKey>>().toEqualTypeOf<ApiKeyRepository>()
   expectTypeOf<Needs<typeof verifyApiKey>>().toEqualTypeOf<ApiKeyRepository | TokenCodec>()
-  expectTypeOf<Needs<typeof banUser>>().toEqualTypeOf<UserRepository | EventBus>()
+  expectTypeOf<Needs<typeof changeUser>>().toEqualTypeOf<UserRepository | EventBus>()
   expectTypeOf<Needs<typeof eraseUser>>().toEqualTypeOf<UserRepository | EventBus>()
   expectTypeOf<Needs<typeof changePassword>>().toEqualTypeOf<
     UserRepository | TenantRepository | CommonPasswords | PasswordHasher | RateLimits | EventBus

@@ -129,6 +129,22 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("the
       }
     }))
 
+  it.effect("blames no token for what is wrong in a body", () =>
+    Effect.gen(function* () {
+      const { tenant, token } = yield* signedIn
+      const credentials = { app_id: tenant.app_id, username: "ada", password: "a wrong password" }
+      const answers = [
+        yield* call("POST", "/api/auth/token", { bearer: token, json: credentials }),
+        yield* call("POST", "/api/token/refresh", { bearer: token, json: { refresh_token: "0".repeat(64) } })
+      ]
+      for (const answer of answers) {
+        assert.strictEqual(answer.status, 401)
+        assert.strictEqual(answer.headers.get("www-authenticate"), "Bearer")
+      }
+      const key = yield* call("GET", "/api/tenant", { headers: { "x-api-key": `vc_${"0".repeat(64)}` } })
+      assert.strictEqual(key.headers.get("www-authenticate"), 'Bearer error="invalid_token"')
+    }))
+
   it.effect("trades a refresh token for the next pair, the same one when asked again", () =>
     Effect.gen(function* () {
       const { refresh_token } = yield* signedIn

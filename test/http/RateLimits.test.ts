@@ -33,6 +33,7 @@ const limits = {
   LIMIT_LOGIN_ADDRESS: "6",
   LIMIT_REFRESH_FAILURES: "4",
   LIMIT_REGISTRATIONS: "2",
+  LIMIT_CHANNELS: "2",
   LIMIT_AUTO_AUTH: "5"
 }
 
@@ -46,6 +47,17 @@ layer(Server.layer(limits), { excludeTestServices: true, timeout: "60 seconds" }
       isLimited(yield* login("wrong again", "203.0.113.1"))
       isLimited(yield* login(password, "203.0.113.1"))
       assert.strictEqual((yield* login(password, "203.0.113.2")).status, 200)
+    }))
+
+  it.effect("let a user make so many channels, and others theirs", () =>
+    Effect.gen(function* () {
+      const { api_key } = yield* fresh
+      const ada = (yield* Server.autoAuth(api_key, { username: "ada" })).body.token
+      const bob = (yield* Server.autoAuth(api_key, { username: "bob" })).body.token
+      const make = (bearer: string) => call("POST", "/api/channels", { bearer, json: { name: "Lobby" } })
+      assert.deepEqual([(yield* make(ada)).status, (yield* make(ada)).status], [201, 201])
+      isLimited(yield* make(ada))
+      assert.strictEqual((yield* make(bob)).status, 201)
     }))
 
   it.effect("are not used up by logins that are right", () =>

@@ -176,6 +176,51 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a t
       isProblem(yield* call("GET", path, { bearer: api_key }), 404, "not_found")
     }))
 
+  it.effect("changes and bans a user in one step, or not at all", () =>
+    Effect.gen(function* () {
+      const { api_key } = yield* fresh
+      const { token, user } = yield* signIn(api_key)
+      yield* call("POST", "/api/auth/auto", { bearer: api_key, json: { username: "bob", custom_id: "taken" } })
+      const patch = (json: unknown) => call("PATCH", `/api/tenant/users/${user.id}`, { bearer: api_key, json })
+      isProblem(yield* patch({ banned: true, custom_id: "taken" }), 409, "custom_id_taken")
+      assert.strictEqual((yield* me(token)).status, 200)
+      const both = yield* patch({ banned: true, custom_id: "own", metadata: { a: 1 } })
+      assert.deepEqual([both.body.banned, both.body.custom_id, both.body.metadata], [true, "own", { a: 1 }])
+      assert.deepEqual(yield* me(token), { status: 403, code: "user_banned" })
+    }))
+
+  it.effect("gives one custom id to a user whom many ask to have different ones", () =>
+    Effect.gen(function* () {
+      const { api_key } = yield* fresh
+      const { user } = yield* signIn(api_key)
+      const answers = yield* Effect.forEach(
+        Array.from({ length: 10 }, (_, n) => `c${n}`),
+        (custom_id) => call("PATCH", `/api/tenant/users/${user.id}`, { bearer: api_key, json: { custom_id } }),
+        { concurrency: "unbounded" }
+      )
+      const won = answers.filter(({ status }) => status === 200)
+      assert.strictEqual(won.length, 1)
+      for (const [n, { body, status }] of answers.entries()) {
+        if (status === 200) assert.strictEqual(body.custom_id, `c${n}`)
+        else assert.deepEqual([status, body.code], [409, "custom_id_immutable"])
+      }
+    }))
+
+  it.effect("sees where its users' sessions come from: the sign-in, and then the device that refreshes", () =>
+    Effect.gen(function* () {
+      const { api_key } = yield* fresh
+      const from = (agent: string, path: string, json: unknown, bearer?: string) =>
+        call("POST", path, { bearer, json, headers: { "user-agent": agent } })
+      const { body } = yield* from(`backend ${"x".repeat(500)}`, "/api/auth/auto", { username: "ada" }, api_key)
+      const sessions = Effect.map(call("GET", "/api/me/sessions", { bearer: body.token }), ({ body }) => body[0])
+      const before = yield* sessions
+      assert.strictEqual(before.address, "127.0.0.1")
+      assert.strictEqual(before.user_agent, `backend ${"x".repeat(248)}`)
+      const { refresh_token } = body
+      assert.strictEqual((yield* from("a phone", "/api/token/refresh", { refresh_token })).status, 200)
+      assert.strictEqual((yield* sessions).user_agent, "a phone")
+    }))
+
   it.effect("sees and ends its users' sessions", () =>
     Effect.gen(function* () {
       const { api_key } = yield* fresh
@@ -267,3 +312,18 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a t
       assert.deepEqual(yield* introspect(api_key, token), { active: false })
     }))
 })
+
+layer(Server.layer({ PASSWORD_MIN_LENGTH: "12" }), { excludeTestServices: true, timeout: "60 seconds" })(
+  "a tenant under a stricter operator",
+  (it) => {
+    it.effect("may ask for longer passwords, and not for shorter ones", () =>
+      Effect.gen(function* () {
+        const { api_key } = yield* fresh
+        yield* call("PATCH", "/api/tenant", { bearer: api_key, json: { password_min_length: 8 } })
+        const create = (password: string) =>
+          call("POST", "/api/tenant/users", { bearer: api_key, json: { username: "ada", password } })
+        isProblem(yield* create("elevenchars"), 400, "invalid_request")
+        assert.strictEqual((yield* create("twelve chars")).status, 201)
+      }))
+  }
+)

@@ -4,6 +4,7 @@ import { Config, Effect, Layer, Option, Redacted } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { randomBytes } from "node:crypto"
 import * as Pglite from "../../src/postgres/Pglite.ts"
+import * as Adapters from "../../src/server/Adapters.ts"
 
 const databaseOn = (server: string, name: string): Redacted.Redacted => {
   const url = new URL(server)
@@ -28,5 +29,5 @@ export const layer = Layer.unwrap(Effect.gen(function* () {
   const server = yield* testServer
   if (Option.isNone(server)) return Pglite.layer({ dataDir: undefined })
   const url = yield* makeDatabase(server.value)
-  return PgClient.layer({ url, multiplex: !("Deno" in globalThis), minConnections: 0, maxConnections: 8 })
+  return Adapters.postgres(url, 8)
 }))

@@ -23,7 +23,11 @@ const makeWorld = Effect.fnUntraced(function* (drainOver: Duration.Input) {
         EventBus.layerMemory,
         Layer.effect(
           SocketPolicy,
-          Effect.map(SocketPolicy, (policy) => ({ ...policy, drainOver: Duration.fromInputUnsafe(drainOver) }))
+          Effect.map(SocketPolicy, (policy) => ({
+            ...policy,
+            maxPerUser: 1000,
+            drainOver: Duration.fromInputUnsafe(drainOver)
+          }))
         )
       ))
     )

@@ -21,7 +21,8 @@ export const hashNewPassword = Effect.fn("hashNewPassword")(function* (
   const common = yield* CommonPasswords
   const hasher = yield* PasswordHasher
   const policy = yield* PasswordPolicy
-  const minLength = Option.getOrElse(yield* tenants.passwordMinLength(tenantId), () => policy.minLength)
+  const ofTenant = Option.getOrElse(yield* tenants.passwordMinLength(tenantId), () => 0)
+  const minLength = Math.max(policy.minLength, ofTenant)
   const weak = weakness(password, { username, minLength, isCommon: common.has })
   if (weak !== undefined) return yield* weak
   return yield* hasher.hash(password)

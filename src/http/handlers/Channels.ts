@@ -4,7 +4,9 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
 import { CurrentSession } from "../../api/Authorization.ts"
 import * as Problems from "../../api/Problems.ts"
+import { createChannel } from "../../flows/channels/CreateChannel.ts"
 import { ChannelRepository } from "../../services/ChannelRepository.ts"
+import { tooMany } from "../TooMany.ts"
 
 export const channelsLayer = HttpApiBuilder.group(Api, "channels", (handlers) =>
   handlers.handleAll({
@@ -15,7 +17,6 @@ export const channelsLayer = HttpApiBuilder.group(Api, "channels", (handlers) =>
     }, Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) })),
     create: Effect.fnUntraced(function* ({ payload }) {
       const { tenantId, user } = yield* CurrentSession
-      const channels = yield* ChannelRepository
-      return yield* channels.create(tenantId, payload.name, user.id)
-    }, Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) }))
+      return yield* createChannel(tenantId, user.id, payload.name)
+    }, Effect.catchTags({ RateLimited: tooMany, StoreUnavailable: () => new Problems.Unavailable({}) }))
   }))

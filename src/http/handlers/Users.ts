@@ -9,7 +9,7 @@ import { toProfile, toUser } from "../../api/User.ts"
 import type { UserId } from "../../domain/Ids.ts"
 import { UserNotFound } from "../../domain/User.ts"
 import { revokeSession, revokeSessions } from "../../flows/sessions/RevokeSessions.ts"
-import { banUser } from "../../flows/users/BanUser.ts"
+import { changeUser } from "../../flows/users/ChangeUser.ts"
 import { createUser } from "../../flows/users/CreateUser.ts"
 import { eraseUser } from "../../flows/users/EraseUser.ts"
 import { setPassword } from "../../flows/users/SetPassword.ts"
@@ -69,14 +69,14 @@ export const usersLayer = HttpApiBuilder.group(Api, "users", (handlers) =>
     change: Effect.fnUntraced(
       function* ({ params, payload }) {
         const { tenantId } = yield* CurrentTenant
-        const users = yield* UserRepository
-        yield* users.update(tenantId, params.id, {
-          customId: payload.custom_id,
-          pictureUrl: payload.picture_url,
-          metadata: payload.metadata
-        })
-        if (payload.banned !== undefined) yield* banUser(tenantId, params.id, payload.banned)
-        return toTenantUser(yield* findUser(params.id))
+        return toTenantUser(
+          yield* changeUser(tenantId, params.id, {
+            customId: payload.custom_id,
+            pictureUrl: payload.picture_url,
+            metadata: payload.metadata,
+            banned: payload.banned
+          })
+        )
       },
       Effect.catchTags({
         UserNotFound: noSuchUser,

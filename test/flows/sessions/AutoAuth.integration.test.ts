@@ -1,6 +1,6 @@
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Redacted, Schema } from "effect"
+import { Effect, Exit, Redacted, Schema } from "effect"
 import { CustomId, Metadata, PictureUrl } from "../../../src/domain/User.ts"
 import { authenticate } from "../../../src/flows/sessions/Authenticate.ts"
 import * as World from "../../support/World.ts"
@@ -46,6 +46,22 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
       const [one] = yield* Effect.all(Array.from({ length: 20 }, () => World.signIn(apiKey, "one")), parallel)
       const two = yield* World.signIn(apiKey, "two")
       assert.strictEqual(two.user.id, one!.user.id + 1)
+    }))
+
+  it.effect("burns no id where twenty new users ask for one custom id at once: one gets it", () =>
+    Effect.gen(function* () {
+      const { apiKey } = yield* World.makeTenant()
+      const one = yield* World.signIn(apiKey, "before")
+      const asked = yield* Effect.all(
+        Array.from(
+          { length: 20 },
+          (_, n) => Effect.exit(World.signIn(apiKey, `new ${n}`, { customId: customId("c") }))
+        ),
+        parallel
+      )
+      assert.strictEqual(asked.filter(Exit.isSuccess).length, 1)
+      const two = yield* World.signIn(apiKey, "after")
+      assert.strictEqual(two.user.id, one.user.id + 2)
     }))
 
   it.effect("writes nothing but the session row for a known user with the same profile", () =>

@@ -1,0 +1,52 @@
+// A row that somebody keeps locked (a stuck script of the operator, a long transaction) makes those wait who need it,
+// and nobody else: statements share connections, and none may stand in the way of the others on its own.
+import { PgClient } from "@effect/sql-pg/PgClient"
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Effect, Fiber } from "effect"
+import * as Server from "../support/Server.ts"
+import * as Wire from "./Wire.ts"
+
+/** Holds the user's row until the answer is run. */
+const lockUser = Effect.fn("lockUser")(function* (userId: number) {
+  const sql = yield* PgClient
+  const locked = yield* Deferred.make<void>()
+  const release = yield* Deferred.make<void>()
+  const holding = yield* sql.withTransaction(
+    sql`select id::text as id from users where id = ${userId} for update`.pipe(
+      Effect.andThen(Deferred.succeed(locked, undefined)),
+      Effect.andThen(Deferred.await(release))
+    )
+  ).pipe(Effect.forkScoped)
+  yield* Deferred.await(locked)
+  return Effect.andThen(Deferred.succeed(release, undefined), Fiber.join(holding))
+})
+
+const changing = (tenant: Wire.Tenant, count: number) =>
+  Effect.forEach(
+    Array.from({ length: count }, (_, n) => n),
+    (n) =>
+      Server.call("POST", "/api/auth/auto", { bearer: tenant.api_key, json: { username: "ada", metadata: { n } } }),
+    { concurrency: "unbounded" }
+  )
+
+layer(Server.layer(), Wire.options)("LockedRow", (it) => {
+  it.effect("delays the sign-ins of its user, and neither refuses nor delays anybody else's calls", ({ skip }) =>
+    Effect.gen(function* () {
+      // The embedded database has one connection: nobody else can hold a lock.
+      skip(process.env["TEST_DATABASE_URL"] === undefined)
+      const tenant = yield* Wire.makeTenant
+      const { user } = yield* Wire.signIn(tenant)
+      const bob = yield* Wire.signIn(tenant, "bob")
+      const release = yield* lockUser(user.id)
+      const waiting = yield* Effect.forkScoped(changing(tenant, 40))
+      for (let round = 0; round < 10; round++) {
+        const answers = yield* Effect.replicateEffect(Wire.me(bob.token), 10, { concurrency: "unbounded" })
+        assert.deepEqual(answers.map(({ status }) => status), answers.map(() => 200))
+      }
+      assert.isUndefined(waiting.pollUnsafe(), "the lock was held all the while")
+      yield* release
+      const statuses = (yield* Fiber.join(waiting)).map(({ status }) => status)
+      assert.include(statuses, 200)
+      for (const status of statuses) assert.include([200, 503], status)
+    }).pipe(Effect.scoped))
+})

@@ -1,0 +1,44 @@
+// A call of the store ends in bounded time, and no later than its caller stops waiting.
+import { assert, layer } from "@effect/vitest"
+import { Clock, Effect, Fiber } from "effect"
+import { SqlError, UnknownError } from "effect/sql/SqlError"
+import { TestClock } from "effect/testing"
+import { Queries } from "../../src/postgres/Query.ts"
+import { Caller } from "../../src/services/Caller.ts"
+import * as Database from "../support/Database.ts"
+
+const never = Effect.flatMap(Queries, ({ attempt }) => attempt("never", Effect.never)).pipe(Effect.flip)
+
+layer(Database.layer, { timeout: "60 seconds" })("attempt", (it) => {
+  it.effect("gives up after four seconds", () =>
+    Effect.gen(function* () {
+      const call = yield* Effect.forkChild(never)
+      yield* TestClock.adjust("3999 millis")
+      assert.isUndefined(call.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual((yield* Fiber.join(call))._tag, "StoreUnavailable")
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("gives up when the request has used its time, and at once when it has none left", () =>
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      const hurried = Effect.provideService(never, Caller, { address: null, userAgent: null, deadline: now + 1000 })
+      const call = yield* Effect.forkChild(hurried)
+      yield* TestClock.adjust("999 millis")
+      assert.isUndefined(call.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual((yield* Fiber.join(call))._tag, "StoreUnavailable")
+      const late = yield* Effect.forkChild(hurried)
+      yield* TestClock.adjust("0 millis")
+      assert.strictEqual((yield* Fiber.join(late))._tag, "StoreUnavailable")
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("calls a standby that took over by its name: away, not broken", () =>
+    Effect.gen(function* () {
+      const { attempt } = yield* Queries
+      const readOnly = new SqlError({
+        reason: new UnknownError({ cause: { code: "25006" }, message: "read only", operation: "execute" })
+      })
+      assert.strictEqual((yield* Effect.flip(attempt("write", Effect.fail(readOnly))))._tag, "StoreUnavailable")
+    }).pipe(Effect.provide(Queries.layer)))
+})

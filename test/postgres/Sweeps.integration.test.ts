@@ -1,0 +1,84 @@
+// What is over goes, in small batches; what lives, or was over only a moment ago, stays.
+import { PgClient } from "@effect/sql-pg/PgClient"
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { createUser } from "../../src/flows/users/CreateUser.ts"
+import { createChannel } from "../../src/flows/channels/CreateChannel.ts"
+import { deleteTenant } from "../../src/flows/tenants/DeleteTenant.ts"
+import { ChannelName } from "../../src/domain/Channel.ts"
+import { Queries } from "../../src/postgres/Query.ts"
+import { sweep } from "../../src/postgres/Sweeps.ts"
+import * as World from "../support/World.ts"
+
+const count = (table: "sessions" | "users" | "channels" | "tenants", where: string) =>
+  Effect.flatMap(PgClient, (sql) =>
+    Effect.map(
+      sql.unsafe<{ count: number }>(`select count(*)::int as count from ${table} where ${where}`),
+      ([row]) => row!.count
+    ))
+
+/** Turns, until nothing more can go: the first ends a round, the next makes one whole. */
+const turns = Effect.replicateEffect(sweep(0), 4).pipe(Effect.provide(Queries.layer))
+
+layer(World.layer(), { timeout: "60 seconds" })("sweeps", (it) => {
+  it.effect("remove sessions that ended or expired a week ago, and no other", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const { apiKey } = yield* World.makeTenant()
+      const age = (column: string, days: number, id: string) =>
+        sql.unsafe(`update sessions set ${column} = now() - make_interval(days => $2) where id = $1`, [id, days])
+      const open = Effect.map(World.signIn(apiKey, "ada"), ({ sessionId }) => sessionId)
+      const gone = [yield* open, yield* open, yield* open]
+      yield* age("ended_at", 8, gone[0]!)
+      yield* age("refresh_expires_at", 8, gone[1]!)
+      yield* age("expires_at", 8, gone[2]!)
+      const stays = [yield* open, yield* open, yield* open]
+      yield* age("ended_at", 6, stays[0]!)
+      yield* age("refresh_expires_at", 6, stays[1]!)
+      yield* turns
+      const left = yield* sql<{ id: string }>`select id from sessions where id in ${
+        sql.in([...gone, ...stays])
+      } order by id`
+      assert.deepEqual(left.map(({ id }) => id), [...stays].sort())
+    }))
+
+  it.effect("take turns: within the pause a second instance does nothing", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const { apiKey } = yield* World.makeTenant()
+      yield* turns
+      const { sessionId } = yield* World.signIn(apiKey, "ada")
+      yield* sql`update sessions set ended_at = now() - interval '8 days' where id = ${sessionId}`
+      yield* sql`update sweeps set position = '00000000-0000-0000-0000-000000000000'`
+      yield* sweep(60).pipe(Effect.provide(Queries.layer))
+      assert.strictEqual(yield* count("sessions", `id = '${sessionId}'`), 1)
+      yield* sweep(0).pipe(Effect.provide(Queries.layer))
+      assert.strictEqual(yield* count("sessions", `id = '${sessionId}'`), 0)
+    }))
+
+  it.effect("remove what a deleted tenant leaves behind, and nothing of another's", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const tenant = yield* World.makeTenant()
+      const other = yield* World.makeTenant()
+      for (const { apiKey, id } of [tenant, other]) {
+        const { user } = yield* World.signIn(apiKey, "ada")
+        yield* createUser(id, { username: World.username("bob") }, undefined)
+        yield* createChannel(id, user.id, ChannelName.make("Lobby"))
+      }
+      yield* deleteTenant(tenant.id)
+      yield* turns
+      assert.strictEqual(yield* count("users", `tenant_id = ${tenant.id}`), 2, "not while sign-ins may be on their way")
+      yield* sql`update tenants set deleted_at = now() - interval '2 minutes' where id = ${tenant.id}`
+      yield* turns
+      const left = (id: number) =>
+        Effect.all([
+          count("tenants", `id = ${id}`),
+          count("users", `tenant_id = ${id}`),
+          count("channels", `tenant_id = ${id}`)
+        ])
+      assert.deepEqual(yield* left(tenant.id), [0, 0, 0])
+      assert.deepEqual(yield* left(other.id), [1, 2, 1])
+      assert.strictEqual(yield* count("sessions", "user_id not in (select id from users)"), 0)
+    }))
+})
