@@ -101,6 +101,11 @@ export class LastApiKey extends HttpApiError.Problem<LastApiKey>()(
   ...problem("last_api_key", 409, "This is the tenant's last key that works: repeat with force=true to revoke it")
 ) {}
 
+export class TooManyApiKeys extends HttpApiError.Problem<TooManyApiKeys>()(
+  "TooManyApiKeys",
+  ...problem("too_many_api_keys", 409, "The tenant has as many keys as it may: revoke one first")
+) {}
+
 export class PayloadTooLarge extends HttpApiError.Problem<PayloadTooLarge>()(
   "PayloadTooLarge",
   ...problem("payload_too_large", 413, "The body is larger than 64 KiB")

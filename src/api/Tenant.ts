@@ -4,7 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { ApiKeyId, TenantId } from "../domain/Ids.ts"
 import { TenantName } from "../domain/Tenant.ts"
 import { ApiKey } from "./Authorization.ts"
-import { LastApiKey, NotFound, Unavailable } from "./Problems.ts"
+import { LastApiKey, NotFound, TooManyApiKeys, Unavailable } from "./Problems.ts"
 
 export const Settings = Schema.Struct({
   id: TenantId,
@@ -81,7 +81,7 @@ export class Tenant extends HttpApiGroup.make("tenant")
           })
       }),
       success: IssuedKey.pipe(HttpApiSchema.status(201)),
-      error: Unavailable
+      error: [TooManyApiKeys, Unavailable]
     }).annotateMerge(
       OpenApi.annotations({ summary: "One more API key", description: "For rotation without downtime." })
     ),

@@ -35,6 +35,11 @@ export class ApiKeyNotFound extends Schema.TaggedError<ApiKeyNotFound>()("ApiKey
 /** Without this key the tenant's backend could not call any more. */
 export class LastApiKey extends Schema.TaggedError<LastApiKey>()("LastApiKey", {}) {}
 
+/** Keys of a tenant that work at one time. */
+export const maxApiKeys = 100
+
+export class TooManyApiKeys extends Schema.TaggedError<TooManyApiKeys>()("TooManyApiKeys", {}) {}
+
 export class InvalidApiKey extends Schema.TaggedError<InvalidApiKey>()("InvalidApiKey", {}) {}
 
 export class InvalidAdminKey extends Schema.TaggedError<InvalidAdminKey>()("InvalidAdminKey", {}) {}

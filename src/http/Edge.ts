@@ -26,6 +26,8 @@ for (const group of Object.values(Api.groups)) {
   for (const { method, path } of Object.values(group.endpoints)) declared.on(method, path, true)
 }
 
+for (const page of ["/openapi.json", "/docs"] as const) declared.on("GET", page, true)
+
 const problemResponse = (problem: {
   readonly type: string
   readonly status: number

@@ -1,7 +1,7 @@
 // API keys in PostgreSQL. A key's id, tenant and digest never change, so those are remembered; its standing is asked.
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Cache, Clock, Duration, Effect, Exit, Layer, Option, Schema } from "effect"
-import { type ApiKeyInfo, ApiKeyNotFound, LastApiKey } from "../domain/ApiKey.ts"
+import { type ApiKeyInfo, ApiKeyNotFound, LastApiKey, maxApiKeys, TooManyApiKeys } from "../domain/ApiKey.ts"
 import { ApiKeyId, TenantId } from "../domain/Ids.ts"
 import { ApiKeyRepository } from "../services/ApiKeyRepository.ts"
 import { Queries, rows } from "./Query.ts"
@@ -35,7 +35,8 @@ const listStatement =
 
 const createStatement = `
 insert into api_keys (id, tenant_id, digest, label, expires_at)
-values ($1::uuid, $2::bigint, $3::bytea, $4::text, now() + make_interval(secs => $5::float8))
+select $1::uuid, $2::bigint, $3::bytea, $4::text, now() + make_interval(secs => $5::float8)
+where (select count(*) from api_keys where tenant_id = $2 and ${works}) < ${maxApiKeys}
 returning ${infoColumns}`
 
 /** Holds the tenant's row, so that of two calls that would leave no key one sees the other. */
@@ -116,7 +117,7 @@ export const layer: Layer.Layer<ApiKeyRepository, never, PgClient> = Layer.effec
           "createApiKey",
           sql.unsafe(createStatement, [key.id, tenantId, key.digest, label, expiresIn]).pipe(Effect.flatMap(infoRows))
         )
-        return row === undefined ? yield* Effect.die("createApiKey: no row") : toInfo(row)
+        return row === undefined ? yield* new TooManyApiKeys() : toInfo(row)
       }),
       revoke: Effect.fnUntraced(function* (tenantId, id, { force }) {
         const [row] = yield* attempt(

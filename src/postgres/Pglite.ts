@@ -19,6 +19,17 @@ export class DataDirectoryInUse extends Schema.TaggedError<DataDirectoryInUse>()
   }
 }
 
+/** What the address of a local socket may be long, on the systems that Roomkey runs on. */
+const longestAddress = 103
+
+export class DataDirectoryTooLong extends Schema.TaggedError<DataDirectoryTooLong>()("DataDirectoryTooLong", {
+  dataDir: Schema.String
+}) {
+  override get message(): string {
+    return `The path of the data directory ${this.dataDir} is too long: give a shorter one, or one relative to here`
+  }
+}
+
 const isAbandoned = (path: string) =>
   Effect.callback<boolean>((resume) => {
     const socket = connect(path)
@@ -50,6 +61,7 @@ const lock = (dataDir: string) =>
   Effect.gen(function* () {
     const claims = `${dataDir}.owner`
     const own = randomBytes(4).toString("hex")
+    if (Buffer.byteLength(`${claims}/${own}`) > longestAddress) return yield* new DataDirectoryTooLong({ dataDir })
     yield* Effect.promise(() => mkdir(claims, { recursive: true, mode: 0o700 }))
     yield* Effect.acquireRelease(
       listen(`${claims}/${own}`),

@@ -50,7 +50,7 @@ export const postgres = (url: Redacted.Redacted, connections: number) => {
 
 export const database = (
   config: RoomkeyConfig
-): Layer.Layer<PgClient.PgClient | SqlClient, Pglite.DataDirectoryInUse | SqlError> =>
+): Layer.Layer<PgClient.PgClient | SqlClient, Pglite.DataDirectoryInUse | Pglite.DataDirectoryTooLong | SqlError> =>
   Option.match(config.databaseUrl, {
     onNone: () => Pglite.layer({ dataDir: `${config.dataDir}/data` }),
     onSome: (url) => postgres(url, config.databaseConnections)

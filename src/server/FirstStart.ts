@@ -1,5 +1,5 @@
 // A fresh embedded database gets a demo tenant, so that the first thing a newcomer pastes works.
-import { Console, Effect, Redacted } from "effect"
+import { Console, Effect, Option, Redacted } from "effect"
 import { HttpServer } from "effect/http"
 import { isEmbedded, type RoomkeyConfig } from "../Config.ts"
 import { TenantName } from "../domain/Tenant.ts"
@@ -19,7 +19,7 @@ Roomkey runs on the embedded database in ${config.dataDir}. This is its first st
 
   app id     ${tenant.appId}
   API key    ${Redacted.value(tenant.apiKey)}   (shown once)
-  admin key  in ${pathOf(config)}
+  admin key  ${Option.isSome(config.adminKey) ? "as ROOMKEY_ADMIN_KEY says" : `in ${pathOf(config)}`}
 
 Sign a user in:
 

@@ -1,5 +1,5 @@
 import { Context, type Effect, type Option } from "effect"
-import type { ApiKey, ApiKeyInfo, ApiKeyNotFound, LastApiKey, MintedApiKey } from "../domain/ApiKey.ts"
+import type { ApiKey, ApiKeyInfo, ApiKeyNotFound, LastApiKey, MintedApiKey, TooManyApiKeys } from "../domain/ApiKey.ts"
 import type { ApiKeyId, TenantId } from "../domain/Ids.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
 
@@ -15,7 +15,7 @@ export class ApiKeyRepository extends Context.Service<ApiKeyRepository, {
     tenantId: TenantId,
     key: MintedApiKey,
     options: { readonly label: string | null; readonly expiresIn: number | null }
-  ) => Effect.Effect<ApiKeyInfo, StoreUnavailable>
+  ) => Effect.Effect<ApiKeyInfo, TooManyApiKeys | StoreUnavailable>
   /** Revokes a key; the last one that works only with `force`. */
   readonly revoke: (
     tenantId: TenantId,

@@ -1,25 +1,10 @@
 // A row that somebody keeps locked (a stuck script of the operator, a long transaction) makes those wait who need it,
 // and nobody else: statements share connections, and none may stand in the way of the others on its own.
-import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Effect, Fiber } from "effect"
+import { lockUser } from "../support/Locks.ts"
 import * as Server from "../support/Server.ts"
 import * as Wire from "./Wire.ts"
-
-/** Holds the user's row until the answer is run. */
-const lockUser = Effect.fn("lockUser")(function* (userId: number) {
-  const sql = yield* PgClient
-  const locked = yield* Deferred.make<void>()
-  const release = yield* Deferred.make<void>()
-  const holding = yield* sql.withTransaction(
-    sql`select id::text as id from users where id = ${userId} for update`.pipe(
-      Effect.andThen(Deferred.succeed(locked, undefined)),
-      Effect.andThen(Deferred.await(release))
-    )
-  ).pipe(Effect.forkScoped)
-  yield* Deferred.await(locked)
-  return Effect.andThen(Deferred.succeed(release, undefined), Fiber.join(holding))
-})
 
 const changing = (tenant: Wire.Tenant, count: number) =>
   Effect.forEach(

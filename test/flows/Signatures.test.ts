@@ -3,7 +3,13 @@
 import { it } from "@effect/vitest"
 import type { Effect } from "effect"
 import { expectTypeOf } from "vitest"
-import type { ApiKeyNotFound, InvalidAdminKey, InvalidApiKey, LastApiKey } from "../../src/domain/ApiKey.ts"
+import type {
+  ApiKeyNotFound,
+  InvalidAdminKey,
+  InvalidApiKey,
+  LastApiKey,
+  TooManyApiKeys
+} from "../../src/domain/ApiKey.ts"
 import type { InvalidCredentials, WeakPassword } from "../../src/domain/Password.ts"
 import type { RateLimited } from "../../src/domain/RateLimit.ts"
 import type { InvalidRefreshToken, RefreshTokenReused } from "../../src/domain/RefreshToken.ts"
@@ -99,7 +105,7 @@ it("names every error of every flow, and no other", () => {
   expectTypeOf<Errors<typeof changeTenant>>().toEqualTypeOf<TenantNotFound | StoreUnavailable>()
   expectTypeOf<Errors<typeof deleteTenant>>().toEqualTypeOf<TenantNotFound | StoreUnavailable>()
   expectTypeOf<Errors<typeof introspect>>().toEqualTypeOf<StoreUnavailable>()
-  expectTypeOf<Errors<typeof issueApiKey>>().toEqualTypeOf<StoreUnavailable>()
+  expectTypeOf<Errors<typeof issueApiKey>>().toEqualTypeOf<TooManyApiKeys | StoreUnavailable>()
   expectTypeOf<Errors<typeof revokeApiKey>>().toEqualTypeOf<ApiKeyNotFound | LastApiKey | StoreUnavailable>()
   expectTypeOf<Errors<typeof verifyApiKey>>().toEqualTypeOf<InvalidApiKey | StoreUnavailable>()
   expectTypeOf<Errors<typeof changeUser>>().toEqualTypeOf<

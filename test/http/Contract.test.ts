@@ -307,6 +307,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("the
       isProblem(wrong, 405, "method_not_allowed")
       assert.strictEqual(wrong.headers.get("allow"), "GET, HEAD")
       isProblem(yield* call("GET", "/api/auth/auto"), 405, "method_not_allowed")
+      isProblem(yield* call("POST", "/docs"), 405, "method_not_allowed")
     }))
 
   it.effect("echoes a sane X-Request-Id and replaces any other", () =>

@@ -135,6 +135,13 @@ describe("Pglite, in a directory", () => {
     60_000
   )
 
+  it.effect("refuses a path that is too long for what it has to make beside the directory, and says so", () =>
+    Effect.gen(function* () {
+      const dataDir = `${yield* temporaryDirectory}/${"deep/".repeat(20)}data`
+      const refused = yield* Effect.flip(Effect.scoped(open(dataDir)))
+      assert.deepInclude(refused, { _tag: "DataDirectoryTooLong", dataDir })
+    }))
+
   it.effect(
     "lets in at most one of many that start at once over what a killed one left",
     () =>

@@ -14,7 +14,7 @@ import { openSocket } from "../../src/ws/Upgrade.ts"
 import { fakeSocket, makeSessions, principal, record, sessionId } from "../support/Sockets.ts"
 
 /** A registry of its own, sessions to play with, and a way to open sockets that have said `ready`. */
-const makeWorld = Effect.fnUntraced(function* (drainOver: Duration.Input) {
+const makeWorld = Effect.fnUntraced(function* (drainOver: Duration.Input, maxPerUser = 1000) {
   const sessions = yield* makeSessions
   const context = yield* Layer.build(
     Registry.layer.pipe(
@@ -25,7 +25,7 @@ const makeWorld = Effect.fnUntraced(function* (drainOver: Duration.Input) {
           SocketPolicy,
           Effect.map(SocketPolicy, (policy) => ({
             ...policy,
-            maxPerUser: 1000,
+            maxPerUser,
             drainOver: Duration.fromInputUnsafe(drainOver)
           }))
         )
@@ -290,6 +290,17 @@ describe("Registry", () => {
       yield* TestClock.adjust("1500 millis")
       assert.strictEqual(yield* closes, 30)
       yield* Fiber.join(draining)
+    }))
+
+  it.effect("closes a socket of a user who has as many as one may, and none of the others", () =>
+    Effect.gen(function* () {
+      const { open } = yield* makeWorld(0, 2)
+      const [first, second] = [yield* open(1), yield* open(2)]
+      assert.deepStrictEqual((yield* open(3)).first, { code: 4429, reason: "too_many_sockets" })
+      assert.deepStrictEqual([yield* first.rest, yield* second.rest], [[], []])
+      yield* first.hangUp
+      yield* Fiber.join(first.fiber)
+      assert.notStrictEqual(((yield* open(4)).first as { code?: number }).code, 4429)
     }))
 
   it.effect("waits for clients that are slow to go, and no longer than they may take", () =>

@@ -1,5 +1,5 @@
 import { Effect, type Redacted } from "effect"
-import type { ApiKeyInfo } from "../../domain/ApiKey.ts"
+import type { ApiKeyInfo, TooManyApiKeys } from "../../domain/ApiKey.ts"
 import type { TenantId } from "../../domain/Ids.ts"
 import type { StoreUnavailable } from "../../domain/Unavailable.ts"
 import { ApiKeyRepository } from "../../services/ApiKeyRepository.ts"
@@ -14,7 +14,7 @@ export interface IssuedApiKey extends ApiKeyInfo {
 export const issueApiKey = Effect.fn("issueApiKey")(function* (
   tenantId: TenantId,
   options: { readonly label: string | null; readonly expiresIn: number | null }
-): Effect.fn.Return<IssuedApiKey, StoreUnavailable, ApiKeyRepository | TokenCodec> {
+): Effect.fn.Return<IssuedApiKey, TooManyApiKeys | StoreUnavailable, ApiKeyRepository | TokenCodec> {
   const codec = yield* TokenCodec
   const keys = yield* ApiKeyRepository
   const minted = yield* codec.mintApiKey

@@ -66,7 +66,7 @@ export const tenantLayer = HttpApiBuilder.group(Api, "tenant", (handlers) =>
         expiresIn: payload.expires_in ?? null
       })
       return { ...toKeyInfo(issued), api_key: Redacted.value(issued.key) }
-    }, Effect.catchTags({ StoreUnavailable: unavailable })),
+    }, Effect.catchTags({ TooManyApiKeys: () => new Problems.TooManyApiKeys({}), StoreUnavailable: unavailable })),
     revokeKey: Effect.fnUntraced(
       function* ({ params, query }) {
         const { tenantId } = yield* CurrentTenant
