@@ -48,6 +48,7 @@ export const RoomkeyConfig = Config.all({
   refreshGrace: duration("REFRESH_GRACE", "30 seconds", "1 hour"),
   /** How long a session that is over is remembered. */
   sessionRetention: duration("SESSION_RETENTION", "7 days", "3650 days"),
+  eventRetention: duration("EVENT_RETENTION", "365 days", "36500 days"),
   maxSessionsPerUser: int("MAX_SESSIONS_PER_USER", 1, 10_000, 100),
   passwordMinLength: int("PASSWORD_MIN_LENGTH", 8, 128, 8),
   argon2MemoryKiB: int("ARGON2_MEMORY_KIB", 8, 1_048_576, 19_456),

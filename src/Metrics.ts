@@ -47,6 +47,11 @@ export const socketCloses = Metric.counter("roomkey_socket_closes_total", {
   incremental: true
 })
 
+export const auditDropped = Metric.counter("roomkey_audit_dropped_total", {
+  description: "Audit events lost because the database was away for too long, or would not have them",
+  incremental: true
+})
+
 export const storeFailures = Metric.counter("roomkey_store_failures_total", {
   description: "Database calls that were answered by unavailable",
   incremental: true

@@ -1,5 +1,5 @@
 // Signing in, refreshing, and what a signed-in user may ask about itself.
-import { DateTime, Schema } from "effect"
+import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { SessionId, TenantId } from "../domain/Ids.ts"
 import { Password } from "../domain/Password.ts"
@@ -7,6 +7,7 @@ import type { SessionInfo } from "../domain/Session.ts"
 import { StorableText } from "../domain/Text.ts"
 import { Username } from "../domain/User.ts"
 import { ApiKeyPresented, SessionToken } from "./Authorization.ts"
+import { Timestamp, timestamp } from "./Common.ts"
 import {
   CustomIdImmutable,
   CustomIdTaken,
@@ -46,8 +47,6 @@ export const Me = Schema.Struct({
   metadata: User.fields.metadata
 })
 
-const Timestamp = Schema.String.annotate({ description: "RFC 3339", format: "date-time" })
-
 export const Session = Schema.Struct({
   id: SessionId,
   created_at: Timestamp,
@@ -59,9 +58,9 @@ export const Session = Schema.Struct({
 
 export const toSession = (session: SessionInfo): typeof Session.Type => ({
   id: session.id,
-  created_at: DateTime.formatIso(DateTime.makeUnsafe(session.createdAt)),
-  last_seen_at: DateTime.formatIso(DateTime.makeUnsafe(session.lastSeenAt)),
-  expires_at: DateTime.formatIso(DateTime.makeUnsafe(session.expiresAt)),
+  created_at: timestamp(session.createdAt),
+  last_seen_at: timestamp(session.lastSeenAt),
+  expires_at: timestamp(session.expiresAt),
   address: session.address,
   user_agent: session.userAgent
 })

@@ -1,9 +1,11 @@
 // A tenant's own settings, keys, and what it may ask of a token.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { ApiKeyId, TenantId } from "../domain/Ids.ts"
+import { ActorKind, AuditDetail, AuditType } from "../domain/AuditEvent.ts"
+import { ApiKeyId, SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { TenantName } from "../domain/Tenant.ts"
 import { ApiKey } from "./Authorization.ts"
+import { pageQuery, Timestamp } from "./Common.ts"
 import { LastApiKey, NotFound, TooManyApiKeys, Unavailable } from "./Problems.ts"
 
 export const Settings = Schema.Struct({
@@ -51,6 +53,36 @@ export const Introspection = Schema.Union([
   Schema.Struct({ active: Schema.Literal(false) })
 ])
 
+export const AuditEvent = Schema.Struct({
+  id: Schema.Int,
+  at: Timestamp,
+  type: AuditType,
+  actor: ActorKind.annotate({
+    description: "Who acted: the user itself, your backend, the operator, or somebody who has proved nothing"
+  }),
+  api_key_id: Schema.NullOr(ApiKeyId).annotate({ description: "The key by which your backend acted" }),
+  user_id: Schema.NullOr(UserId).annotate({ description: "The user whom it concerns" }),
+  session_id: Schema.NullOr(SessionId),
+  address: Schema.NullOr(Schema.String),
+  user_agent: Schema.NullOr(Schema.String),
+  detail: Schema.NullOr(AuditDetail)
+})
+
+export const EventPage = Schema.Struct({
+  events: Schema.Array(AuditEvent),
+  next_cursor: Schema.NullOr(Schema.String).annotate({ description: "Pass as `cursor` for the next page" })
+})
+
+const Day = Schema.Struct({ day: Schema.String, sign_ins: Schema.Int, sockets: Schema.Int })
+const Month = Schema.Struct({ month: Schema.String, sign_ins: Schema.Int, sockets: Schema.Int })
+
+export const Usage = Schema.Struct({
+  users: Schema.Int,
+  live_sessions: Schema.Int,
+  days: Schema.Array(Day).annotate({ description: "The last 31 days with any, newest first, in UTC" }),
+  months: Schema.Array(Month).annotate({ description: "The last 12 months with any, newest first, in UTC" })
+})
+
 export class Tenant extends HttpApiGroup.make("tenant")
   .add(
     HttpApiEndpoint.get("read", "/api/tenant", { success: Settings, error: [NotFound, Unavailable] }).annotateMerge(
@@ -94,6 +126,17 @@ export class Tenant extends HttpApiGroup.make("tenant")
       summary: "Revoke an API key",
       description: "The last one that works only with `force=true`."
     })),
+    HttpApiEndpoint.get("events", "/api/tenant/events", {
+      query: pageQuery,
+      success: EventPage,
+      error: Unavailable
+    }).annotateMerge(OpenApi.annotations({
+      summary: "What happened: sign-ins, refusals, revocations, changes",
+      description: "Newest first. Events are written a moment after the call that they tell of."
+    })),
+    HttpApiEndpoint.get("usage", "/api/tenant/usage", { success: Usage, error: Unavailable }).annotateMerge(
+      OpenApi.annotations({ summary: "How much: users, live sessions, sign-ins and sockets by day and month" })
+    ),
     HttpApiEndpoint.post("introspect", "/api/tenant/introspect", {
       payload: Schema.Struct({ token: Schema.RedactedFromValue(Schema.String.check(Schema.isMaxLength(256))) }),
       success: Introspection,

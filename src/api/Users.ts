@@ -6,6 +6,7 @@ import { Password } from "../domain/Password.ts"
 import { StorableText } from "../domain/Text.ts"
 import { Metadata, PictureUrl } from "../domain/User.ts"
 import { ApiKey } from "./Authorization.ts"
+import { pageQuery } from "./Common.ts"
 import { CustomIdImmutable, CustomIdTaken, InvalidRequest, NotFound, Unavailable, UsernameTaken } from "./Problems.ts"
 import { Session } from "./Sessions.ts"
 import { profileFields, User } from "./User.ts"
@@ -26,10 +27,7 @@ export class Users extends HttpApiGroup.make("users")
   .add(
     HttpApiEndpoint.get("list", "/api/tenant/users", {
       query: {
-        cursor: Schema.optional(Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(0))),
-        limit: Schema.optional(
-          Schema.NumberFromString.check(Schema.isInt(), Schema.isBetween({ minimum: 1, maximum: 200 }))
-        ),
+        ...pageQuery,
         search: Schema.optional(StorableText.check(Schema.isMaxLength(128)))
       },
       success: UserPage,

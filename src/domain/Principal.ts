@@ -1,5 +1,5 @@
 // Who is calling, once a credential was accepted.
-import type { AppId, SessionId, TenantId } from "./Ids.ts"
+import type { ApiKeyId, AppId, SessionId, TenantId } from "./Ids.ts"
 import type { User } from "./User.ts"
 
 /** A user with a live session. `expiresIn`: what is left of the session token, in seconds. */
@@ -17,4 +17,5 @@ export interface SessionPrincipal {
 /** A tenant's backend. */
 export interface TenantPrincipal {
   readonly tenantId: TenantId
+  readonly apiKeyId: ApiKeyId
 }

@@ -22,6 +22,7 @@ import {
 import { authenticate } from "../flows/sessions/Authenticate.ts"
 import { authenticateAdmin } from "../flows/tenants/AuthenticateAdmin.ts"
 import { authenticateApiKey } from "../flows/tenants/AuthenticateApiKey.ts"
+import { Actor } from "../services/Actor.ts"
 import { AdminKey as AdminKeyService } from "../services/AdminKey.ts"
 import { ApiKeyRepository } from "../services/ApiKeyRepository.ts"
 import { TokenCodec } from "../services/TokenCodec.ts"
@@ -51,7 +52,10 @@ export const sessionTokenLayer = Layer.effect(
             StoreUnavailable: () => new Unavailable({})
           })
         )
-        return yield* Effect.provideService(handler, CurrentSession, principal)
+        return yield* handler.pipe(
+          Effect.provideService(CurrentSession, principal),
+          Effect.provideService(Actor, { kind: "user", apiKeyId: null })
+        )
       })
   })
 )
@@ -84,7 +88,12 @@ export const apiKeyLayer = Layer.effect(
     return (handler) =>
       presentedKey.pipe(
         Effect.flatMap(authorize),
-        Effect.flatMap((tenant) => Effect.provideService(handler, CurrentTenant, tenant))
+        Effect.flatMap((tenant) =>
+          handler.pipe(
+            Effect.provideService(CurrentTenant, tenant),
+            Effect.provideService(Actor, { kind: "tenant", apiKeyId: tenant.apiKeyId })
+          )
+        )
       )
   })
 )
@@ -97,7 +106,7 @@ export const adminKeyLayer = Layer.effect(
       presentedKey.pipe(
         Effect.flatMap((key) => Effect.provideContext(authenticateAdmin(key), context)),
         Effect.catchTags({ InvalidAdminKey: () => new InvalidApiKey({}) }),
-        Effect.andThen(handler)
+        Effect.andThen(Effect.provideService(handler, Actor, { kind: "operator", apiKeyId: null }))
       )
   })
 )

@@ -5,6 +5,7 @@ import initial from "./migrations/0001_initial.ts"
 import apiKeyLastUsed from "./migrations/0002_api_key_last_used.ts"
 import rateLimits from "./migrations/0003_rate_limits.ts"
 import upkeep from "./migrations/0004_upkeep.ts"
+import events from "./migrations/0005_events.ts"
 
 export const run = Migrator.make({})({
   table: "roomkey_migrations",
@@ -12,6 +13,7 @@ export const run = Migrator.make({})({
     "0001_initial": initial,
     "0002_api_key_last_used": apiKeyLastUsed,
     "0003_rate_limits": rateLimits,
-    "0004_upkeep": upkeep
+    "0004_upkeep": upkeep,
+    "0005_events": events
   })
 })

@@ -4,6 +4,7 @@ import { Effect, Layer, Schedule } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as ApiKeyRepositoryPg from "./ApiKeyRepositoryPg.ts"
+import * as AuditLogPg from "./AuditLogPg.ts"
 import * as ChannelRepositoryPg from "./ChannelRepositoryPg.ts"
 import * as DatabasePg from "./DatabasePg.ts"
 import * as Migrations from "./Migrations.ts"
@@ -39,6 +40,7 @@ const migrations = Layer.effectDiscard(
 
 export const layer = Layer.mergeAll(
   ApiKeyRepositoryPg.layer,
+  AuditLogPg.layer,
   ChannelRepositoryPg.layer,
   DatabasePg.layer,
   RateLimitsPg.layer,

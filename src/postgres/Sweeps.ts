@@ -47,14 +47,30 @@ with batch as (
 ), channels_gone as (
   delete from channels where id in (select id from channels where tenant_id in (${deletedTenants}) limit ${batch})
   returning id
+), events_gone as (
+  delete from events e using (
+    select tenant_id, id from events where tenant_id in (${deletedTenants}) limit ${batch}
+  ) b where e.tenant_id = b.tenant_id and e.id = b.id
+  returning e.id
 )
-select (select count(*) from users_gone)::float8 + (select count(*) from channels_gone)::float8 as gone`
+select ((select count(*) from users_gone) + (select count(*) from channels_gone) + (select count(*) from events_gone))::float8
+  as gone`
 
 const removeTenantsStatement = `
+with usage_gone as (
+  delete from usage_days where tenant_id in (${deletedTenants})
+)
 delete from tenants t where t.id in (${deletedTenants})
   and not exists (select from users where tenant_id = t.id) and not exists (select from channels where tenant_id = t.id)`
 
 const goneRows = rows(Schema.Struct({ gone: Schema.Finite }))
+
+/** $1 seconds that an event is kept. */
+const sweepEventsStatement = `
+delete from events e using (
+  select tenant_id, id from events where at < now() - make_interval(secs => $1::float8) limit ${batch}
+  for update skip locked
+) b where e.tenant_id = b.tenant_id and e.id = b.id`
 
 /** One turn of each; does nothing where another instance had a turn within `pause` seconds. */
 export const sweep = Effect.fn("sweep")(function* (pause: number) {
@@ -64,6 +80,7 @@ export const sweep = Effect.fn("sweep")(function* (pause: number) {
     "sweepSessions",
     sql.unsafe(sweepSessionsStatement, [pause, Duration.toSeconds(retention.sessions)])
   )
+  yield* attempt("sweepEvents", sql.unsafe(sweepEventsStatement, [Duration.toSeconds(retention.events)]))
   const [tenants] = yield* attempt("sweepTenants", Effect.flatMap(sql.unsafe(sweepTenantsStatement), goneRows))
   if (tenants?.gone === 0) yield* attempt("removeTenants", sql.unsafe(removeTenantsStatement))
 })

@@ -114,6 +114,8 @@ with changed as (
   delete from sessions s using changed where s.user_id = changed.id returning s.id, s.ended_at
 ), told as (
   select id, pg_notify('roomkey', 'ended user_erased ' || id) from ended where ended_at is null
+), stripped as (
+  update events e set address = null, user_agent = null from changed where e.user_id = changed.id
 )
 select coalesce((select array_agg(id) from told), '{}') as ended from changed`
 

@@ -92,7 +92,7 @@ const policies = (config: RoomkeyConfig) =>
         auto_auth: { ...byDefault.auto_auth, limit: config.limitAutoAuth }
       }))
     ),
-    Layer.succeed(RetentionPolicy, { sessions: config.sessionRetention }),
+    Layer.succeed(RetentionPolicy, { sessions: config.sessionRetention, events: config.eventRetention }),
     Layer.succeed(PasswordPolicy, { minLength: config.passwordMinLength }),
     Layer.effect(
       PasswordHasherArgon2.Argon2Options,

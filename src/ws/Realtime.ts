@@ -5,6 +5,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
 import * as Problems from "../api/Problems.ts"
 import { authenticate } from "../flows/sessions/Authenticate.ts"
+import { AuditLog } from "../services/AuditLog.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
 import { handshakeProblem, originAllowed, presentedToken } from "./Handshake.ts"
 import { Registry } from "./Registry.ts"
@@ -48,7 +49,9 @@ export const realtimeLayer = HttpApiBuilder.group(
     handlers.handleRaw("ws", ({ request }) =>
       Effect.gen(function* () {
         const principal = yield* admit
+        const audit = yield* AuditLog
         const socket = yield* Effect.orDie(request.upgrade)
+        yield* audit.countSocket(principal.tenantId)
         yield* openSocket(principal, socket)
       }))
 )

@@ -69,6 +69,8 @@ const calls = (target: Target, tenant: Tenant, pair: Pair): Record<string, () =>
     "get /api/tenant/users/{id}/sessions": backend("GET", "/api/tenant/users/999/sessions"),
     "delete /api/tenant/users/{id}/sessions": backend("DELETE", "/api/tenant/users/999/sessions"),
     "delete /api/tenant/sessions/{id}": backend("DELETE", `/api/tenant/sessions/${id}`),
+    "get /api/tenant/events": backend("GET", "/api/tenant/events"),
+    "get /api/tenant/usage": backend("GET", "/api/tenant/usage"),
     "post /api/tenant/introspect": backend("POST", "/api/tenant/introspect", { token: pair.token }),
     "get /api/admin/tenants": admin("GET", "/api/admin/tenants"),
     "post /api/admin/tenants": admin("POST", "/api/admin/tenants", { name: "Second" }),

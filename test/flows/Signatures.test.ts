@@ -48,6 +48,7 @@ import type { createUser } from "../../src/flows/users/CreateUser.ts"
 import type { hashNewPassword } from "../../src/flows/users/HashNewPassword.ts"
 import type { setPassword } from "../../src/flows/users/SetPassword.ts"
 import type { AdminKey } from "../../src/services/AdminKey.ts"
+import type { AuditLog } from "../../src/services/AuditLog.ts"
 import type { ApiKeyRepository } from "../../src/services/ApiKeyRepository.ts"
 import type { CommonPasswords } from "../../src/services/CommonPasswords.ts"
 import type { EventBus } from "../../src/services/EventBus.ts"
@@ -119,25 +120,27 @@ it("names every error of every flow, and no other", () => {
 
 it("names every service that a flow needs, and no other", () => {
   expectTypeOf<Needs<typeof autoAuth>>().toEqualTypeOf<
-    ApiKeyRepository | TokenCodec | TokenStore | RateLimits | EventBus
+    ApiKeyRepository | TokenCodec | TokenStore | RateLimits | EventBus | AuditLog
   >()
   expectTypeOf<Needs<typeof passwordAuth>>().toEqualTypeOf<
-    UserRepository | PasswordHasher | RateLimits | TokenCodec | TokenStore | EventBus
+    UserRepository | PasswordHasher | RateLimits | TokenCodec | TokenStore | EventBus | AuditLog
   >()
-  expectTypeOf<Needs<typeof refreshSession>>().toEqualTypeOf<TokenCodec | TokenStore | RateLimits | EventBus>()
-  expectTypeOf<Needs<typeof detectTokenReuse>>().toEqualTypeOf<TokenStore | EventBus>()
+  expectTypeOf<Needs<typeof refreshSession>>().toEqualTypeOf<
+    TokenCodec | TokenStore | RateLimits | EventBus | AuditLog
+  >()
+  expectTypeOf<Needs<typeof detectTokenReuse>>().toEqualTypeOf<TokenStore | EventBus | AuditLog>()
   expectTypeOf<Needs<typeof authenticate>>().toEqualTypeOf<TokenCodec | TokenStore>()
-  expectTypeOf<Needs<typeof logout>>().toEqualTypeOf<TokenStore | EventBus>()
+  expectTypeOf<Needs<typeof logout>>().toEqualTypeOf<TokenStore | EventBus | AuditLog>()
   expectTypeOf<Needs<typeof endSession>>().toEqualTypeOf<TokenStore | EventBus>()
   expectTypeOf<Needs<typeof authenticateApiKey>>().toEqualTypeOf<ApiKeyRepository | TokenCodec>()
   expectTypeOf<Needs<typeof authenticateAdmin>>().toEqualTypeOf<AdminKey | TokenCodec>()
-  expectTypeOf<Needs<typeof createTenant>>().toEqualTypeOf<TenantRepository | TokenCodec>()
+  expectTypeOf<Needs<typeof createTenant>>().toEqualTypeOf<TenantRepository | TokenCodec | AuditLog>()
   expectTypeOf<Needs<typeof createUser>>().toEqualTypeOf<
-    UserRepository | TenantRepository | CommonPasswords | PasswordHasher
+    UserRepository | TenantRepository | CommonPasswords | PasswordHasher | AuditLog
   >()
   expectTypeOf<Needs<typeof hashNewPassword>>().toEqualTypeOf<TenantRepository | CommonPasswords | PasswordHasher>()
   expectTypeOf<Needs<typeof setPassword>>().toEqualTypeOf<
-    UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus
+    UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus | AuditLog
   >()
   expectTypeOf<Needs<typeof register>>().toEqualTypeOf<
     | TenantRepository
@@ -148,18 +151,19 @@ it("names every service that a flow needs, and no other", () => {
     | TokenCodec
     | TokenStore
     | EventBus
+    | AuditLog
   >()
-  expectTypeOf<Needs<typeof revokeSession>>().toEqualTypeOf<TokenStore | EventBus>()
-  expectTypeOf<Needs<typeof revokeSessions>>().toEqualTypeOf<TokenStore | EventBus>()
-  expectTypeOf<Needs<typeof changeTenant>>().toEqualTypeOf<TenantRepository | EventBus>()
+  expectTypeOf<Needs<typeof revokeSession>>().toEqualTypeOf<TokenStore | EventBus | AuditLog>()
+  expectTypeOf<Needs<typeof revokeSessions>>().toEqualTypeOf<TokenStore | EventBus | AuditLog>()
+  expectTypeOf<Needs<typeof changeTenant>>().toEqualTypeOf<TenantRepository | EventBus | AuditLog>()
   expectTypeOf<Needs<typeof deleteTenant>>().toEqualTypeOf<TenantRepository | EventBus>()
   expectTypeOf<Needs<typeof introspect>>().toEqualTypeOf<TokenCodec | TokenStore>()
-  expectTypeOf<Needs<typeof issueApiKey>>().toEqualTypeOf<ApiKeyRepository | TokenCodec>()
-  expectTypeOf<Needs<typeof revokeApiKey>>().toEqualTypeOf<ApiKeyRepository>()
+  expectTypeOf<Needs<typeof issueApiKey>>().toEqualTypeOf<ApiKeyRepository | TokenCodec | AuditLog>()
+  expectTypeOf<Needs<typeof revokeApiKey>>().toEqualTypeOf<ApiKeyRepository | AuditLog>()
   expectTypeOf<Needs<typeof verifyApiKey>>().toEqualTypeOf<ApiKeyRepository | TokenCodec>()
-  expectTypeOf<Needs<typeof changeUser>>().toEqualTypeOf<UserRepository | EventBus>()
-  expectTypeOf<Needs<typeof eraseUser>>().toEqualTypeOf<UserRepository | EventBus>()
+  expectTypeOf<Needs<typeof changeUser>>().toEqualTypeOf<UserRepository | EventBus | AuditLog>()
+  expectTypeOf<Needs<typeof eraseUser>>().toEqualTypeOf<UserRepository | EventBus | AuditLog>()
   expectTypeOf<Needs<typeof changePassword>>().toEqualTypeOf<
-    UserRepository | TenantRepository | CommonPasswords | PasswordHasher | RateLimits | EventBus
+    UserRepository | TenantRepository | CommonPasswords | PasswordHasher | RateLimits | EventBus | AuditLog
   >()
 })

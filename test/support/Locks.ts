@@ -2,20 +2,26 @@
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { Deferred, Effect, Fiber } from "effect"
 
-/** Holds the user's row until the answer is run. */
-export const lockUser = Effect.fn("lockUser")(function* (userId: number) {
+/** Whether the database has but one connection, so that nobody else can hold a lock. */
+export const oneConnection = process.env["TEST_DATABASE_URL"] === undefined
+
+/** Holds what `statement` locks until the answer is run. */
+export const holding = Effect.fn("holding")(function* (statement: string) {
   const sql = yield* PgClient
   const locked = yield* Deferred.make<void>()
   const release = yield* Deferred.make<void>()
-  const holding = yield* sql.withTransaction(
-    sql`select id::text as id from users where id = ${userId} for update`.pipe(
+  const held = yield* sql.withTransaction(
+    sql.unsafe(statement).pipe(
       Effect.andThen(Deferred.succeed(locked, undefined)),
       Effect.andThen(Deferred.await(release))
     )
   ).pipe(Effect.forkScoped)
   yield* Deferred.await(locked)
-  return Effect.andThen(Deferred.succeed(release, undefined), Fiber.join(holding))
+  return Effect.andThen(Deferred.succeed(release, undefined), Fiber.join(held))
 })
+
+/** Holds the user's row. */
+export const lockUser = (userId: number) => holding(`select id::text as id from users where id = ${userId} for update`)
 
 /** Returns once so many statements wait for a lock. */
 export const waiting = (count: number) =>

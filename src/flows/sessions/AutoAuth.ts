@@ -6,7 +6,9 @@ import type { SignedIn } from "../../domain/Session.ts"
 import type { TenantSuspended } from "../../domain/Tenant.ts"
 import type { StoreUnavailable } from "../../domain/Unavailable.ts"
 import type { CustomIdImmutable, CustomIdTaken, Profile, UserBanned } from "../../domain/User.ts"
+import { Actor } from "../../services/Actor.ts"
 import type { ApiKeyRepository } from "../../services/ApiKeyRepository.ts"
+import type { AuditLog } from "../../services/AuditLog.ts"
 import type { EventBus } from "../../services/EventBus.ts"
 import { RateLimits } from "../../services/RateLimits.ts"
 import type { TokenCodec } from "../../services/TokenCodec.ts"
@@ -17,11 +19,13 @@ import { issueTokens } from "./IssueTokens.ts"
 export const autoAuth = Effect.fn("autoAuth")(function* (apiKey: Redacted.Redacted, profile: Profile): Effect.fn.Return<
   SignedIn,
   InvalidApiKey | RateLimited | TenantSuspended | UserBanned | CustomIdTaken | CustomIdImmutable | StoreUnavailable,
-  ApiKeyRepository | TokenCodec | TokenStore | RateLimits | EventBus
+  ApiKeyRepository | TokenCodec | TokenStore | RateLimits | EventBus | AuditLog
 > {
   const store = yield* TokenStore
   const limits = yield* RateLimits
   const { id, tenantId } = yield* verifyApiKey(apiKey)
   yield* limits.take("auto_auth", id)
-  return yield* issueTokens("auto", (tokens) => store.openForProfile(tenantId, id, profile, tokens))
+  return yield* issueTokens(tenantId, "auto", (tokens) => store.openForProfile(tenantId, id, profile, tokens)).pipe(
+    Effect.provideService(Actor, { kind: "tenant", apiKeyId: id })
+  )
 })

@@ -8,6 +8,7 @@ import { TenantSuspended } from "../../domain/Tenant.ts"
 import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
 import { UserBanned } from "../../domain/User.ts"
 import { passwordChecks } from "../../Metrics.ts"
+import { AuditLog } from "../../services/AuditLog.ts"
 import type { EventBus } from "../../services/EventBus.ts"
 import { PasswordHasher } from "../../services/PasswordHasher.ts"
 import type { RateLimits } from "../../services/RateLimits.ts"
@@ -30,28 +31,42 @@ export const passwordAuth = Effect.fn("passwordAuth")((
 ): Effect.Effect<
   SignedIn,
   InvalidCredentials | RateLimited | TenantSuspended | UserBanned | HasherBusy | StoreUnavailable,
-  UserRepository | PasswordHasher | RateLimits | TokenCodec | TokenStore | EventBus
+  UserRepository | PasswordHasher | RateLimits | TokenCodec | TokenStore | EventBus | AuditLog
 > => limitLogins(logIn(login), { account: `${login.appId} ${login.username}`, address: login.address ?? nobody }))
 
 const logIn = Effect.fnUntraced(function* (login: Login): Effect.fn.Return<
   SignedIn,
   InvalidCredentials | TenantSuspended | UserBanned | HasherBusy | StoreUnavailable,
-  UserRepository | PasswordHasher | TokenCodec | TokenStore | EventBus
+  UserRepository | PasswordHasher | TokenCodec | TokenStore | EventBus | AuditLog
 > {
   const users = yield* UserRepository
   const hasher = yield* PasswordHasher
   const store = yield* TokenStore
+  const audit = yield* AuditLog
   const found = yield* users.findForLogin(login.appId, login.username)
-  if (Option.isNone(found) || found.value.passwordHash === null) {
+  if (Option.isNone(found)) {
     yield* hasher.verifyNothing(login.password)
     return yield* refused
   }
   const { passwordHash, tenantId, userId } = found.value
-  if (!(yield* hasher.verify(login.password, passwordHash))) return yield* refused
-  if (found.value.tenantSuspended) return yield* new TenantSuspended({ tenantId })
-  if (found.value.userBanned) return yield* new UserBanned({ userId })
+  const failed = (reason: string) => audit.record({ tenantId, type: "sign_in_failed", userId, detail: { reason } })
+  const right = passwordHash !== null && (yield* hasher.verify(login.password, passwordHash))
+  if (passwordHash === null) yield* hasher.verifyNothing(login.password)
+  if (passwordHash === null || !right) {
+    yield* failed(passwordHash === null ? "no_password" : "wrong_password")
+    return yield* refused
+  }
+  if (found.value.tenantSuspended) {
+    yield* failed("tenant_suspended")
+    return yield* new TenantSuspended({ tenantId })
+  }
+  if (found.value.userBanned) {
+    yield* failed("user_banned")
+    return yield* new UserBanned({ userId })
+  }
   yield* Metric.update(Metric.withAttributes(passwordChecks, { outcome: "right" }), 1)
   const signedIn = yield* issueTokens(
+    tenantId,
     "password",
     (tokens) => store.openForPassword(tenantId, userId, passwordHash, tokens)
   )

@@ -8,6 +8,7 @@ import { TenantSuspended } from "../../domain/Tenant.ts"
 import { StoreUnavailable } from "../../domain/Unavailable.ts"
 import { UserBanned } from "../../domain/User.ts"
 import { refreshes } from "../../Metrics.ts"
+import type { AuditLog } from "../../services/AuditLog.ts"
 import type { EventBus } from "../../services/EventBus.ts"
 import { RateLimits } from "../../services/RateLimits.ts"
 import { TokenCodec } from "../../services/TokenCodec.ts"
@@ -24,7 +25,7 @@ export const refreshSession = Effect.fn("refreshSession")(function* (
 ): Effect.fn.Return<
   TokenPair,
   InvalidRefreshToken | RefreshTokenReused | RateLimited | UserBanned | TenantSuspended | StoreUnavailable,
-  TokenCodec | TokenStore | RateLimits | EventBus
+  TokenCodec | TokenStore | RateLimits | EventBus | AuditLog
 > {
   const limits = yield* RateLimits
   yield* limits.check("refresh_failure", address)
@@ -38,7 +39,7 @@ export const refreshSession = Effect.fn("refreshSession")(function* (
 const refresh = Effect.fnUntraced(function* (refreshToken: Redacted.Redacted): Effect.fn.Return<
   TokenPair,
   InvalidRefreshToken | RefreshTokenReused | UserBanned | TenantSuspended | StoreUnavailable,
-  TokenCodec | TokenStore | EventBus
+  TokenCodec | TokenStore | EventBus | AuditLog
 > {
   const codec = yield* TokenCodec
   const store = yield* TokenStore

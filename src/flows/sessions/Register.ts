@@ -6,6 +6,7 @@ import type { SignedIn } from "../../domain/Session.ts"
 import { RegistrationDisabled, TenantSuspended } from "../../domain/Tenant.ts"
 import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
 import type { UserBanned, Username, UsernameTaken } from "../../domain/User.ts"
+import { AuditLog } from "../../services/AuditLog.ts"
 import type { CommonPasswords } from "../../services/CommonPasswords.ts"
 import type { EventBus } from "../../services/EventBus.ts"
 import type { PasswordHasher } from "../../services/PasswordHasher.ts"
@@ -34,12 +35,21 @@ export const register = Effect.fn("register")(function* (account: {
   | UserBanned
   | HasherBusy
   | StoreUnavailable,
-  TenantRepository | UserRepository | CommonPasswords | PasswordHasher | RateLimits | TokenCodec | TokenStore | EventBus
+  | TenantRepository
+  | UserRepository
+  | CommonPasswords
+  | PasswordHasher
+  | RateLimits
+  | TokenCodec
+  | TokenStore
+  | EventBus
+  | AuditLog
 > {
   const tenants = yield* TenantRepository
   const users = yield* UserRepository
   const store = yield* TokenStore
   const limits = yield* RateLimits
+  const audit = yield* AuditLog
   const tenant = yield* tenants.findByAppId(account.appId)
   if (Option.isNone(tenant) || !tenant.value.settings.registrationEnabled) return yield* new RegistrationDisabled()
   const { id: tenantId, suspended } = tenant.value
@@ -50,5 +60,12 @@ export const register = Effect.fn("register")(function* (account: {
     // No custom id is asked for, so none can be taken.
     Effect.catchTags({ CustomIdTaken: Effect.die })
   )
-  return yield* issueTokens("register", (tokens) => store.openForPassword(tenantId, user.id, hash, tokens))
+  yield* audit.record({
+    tenantId,
+    type: "user_created",
+    userId: user.id,
+    detail: { method: "register" },
+    actor: { kind: "user", apiKeyId: null }
+  })
+  return yield* issueTokens(tenantId, "register", (tokens) => store.openForPassword(tenantId, user.id, hash, tokens))
 })

@@ -20,5 +20,5 @@ export const authenticateApiKey = Effect.fn("authenticateApiKey")(function* (
   const standing = yield* keys.standing(id)
   if (standing === "Revoked") return yield* new InvalidApiKey()
   if (standing === "TenantSuspended") return yield* new TenantSuspended({ tenantId })
-  return { tenantId }
+  return { tenantId, apiKeyId: id }
 })

@@ -3,6 +3,7 @@ import { Event } from "../../domain/Event.ts"
 import type { TenantId } from "../../domain/Ids.ts"
 import { type Tenant, type TenantChange, TenantNotFound } from "../../domain/Tenant.ts"
 import type { StoreUnavailable } from "../../domain/Unavailable.ts"
+import { AuditLog } from "../../services/AuditLog.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { TenantRepository } from "../../services/TenantRepository.ts"
 
@@ -10,14 +11,21 @@ import { TenantRepository } from "../../services/TenantRepository.ts"
 export const changeTenant = Effect.fn("changeTenant")(function* (
   tenantId: TenantId,
   change: TenantChange
-): Effect.fn.Return<Tenant, TenantNotFound | StoreUnavailable, TenantRepository | EventBus> {
+): Effect.fn.Return<Tenant, TenantNotFound | StoreUnavailable, TenantRepository | EventBus | AuditLog> {
   const tenants = yield* TenantRepository
   const bus = yield* EventBus
+  const audit = yield* AuditLog
   const changed = yield* tenants.update(tenantId, change)
   if (Option.isNone(changed)) return yield* new TenantNotFound()
-  if (change.suspended !== undefined) {
+  const { suspended, ...settings } = change
+  const changes = Object.entries(settings).filter(([, value]) => value !== undefined).map(([name]) => name)
+  if (changes.length > 0) {
+    yield* audit.record({ tenantId, type: "tenant_changed", detail: { changed: changes.join(" ") } })
+  }
+  if (suspended !== undefined) {
+    yield* audit.record({ tenantId, type: suspended ? "tenant_suspended" : "tenant_resumed" })
     yield* bus.publish(Event.Gap())
-    yield* Effect.logInfo(change.suspended ? "Tenant suspended" : "Tenant resumed").pipe(
+    yield* Effect.logInfo(suspended ? "Tenant suspended" : "Tenant resumed").pipe(
       Effect.annotateLogs({ tenantId })
     )
   }

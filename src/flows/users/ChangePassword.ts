@@ -5,6 +5,7 @@ import type { SessionPrincipal } from "../../domain/Principal.ts"
 import { nobody, type RateLimited } from "../../domain/RateLimit.ts"
 import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
 import type { CommonPasswords } from "../../services/CommonPasswords.ts"
+import { AuditLog } from "../../services/AuditLog.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { PasswordHasher } from "../../services/PasswordHasher.ts"
 import type { RateLimits } from "../../services/RateLimits.ts"
@@ -20,7 +21,7 @@ export const changePassword = Effect.fn("changePassword")((
 ): Effect.Effect<
   void,
   InvalidCredentials | RateLimited | WeakPassword | HasherBusy | StoreUnavailable,
-  UserRepository | TenantRepository | CommonPasswords | PasswordHasher | RateLimits | EventBus
+  UserRepository | TenantRepository | CommonPasswords | PasswordHasher | RateLimits | EventBus | AuditLog
 > =>
   // A stolen session is no better place to guess the password than the login.
   limitLogins(replacePassword(principal, change), {
@@ -35,13 +36,21 @@ const replacePassword = Effect.fnUntraced(function* (
 ): Effect.fn.Return<
   void,
   InvalidCredentials | WeakPassword | HasherBusy | StoreUnavailable,
-  UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus
+  UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus | AuditLog
 > {
   const users = yield* UserRepository
   const hasher = yield* PasswordHasher
   const bus = yield* EventBus
+  const audit = yield* AuditLog
   const from = yield* users.findPasswordHash(tenantId, user.id)
   if (Option.isNone(from) || !(yield* hasher.verify(passwords.current, from.value))) {
+    yield* audit.record({
+      tenantId,
+      type: "sign_in_failed",
+      userId: user.id,
+      sessionId,
+      detail: { reason: "wrong_current_password" }
+    })
     return yield* new InvalidCredentials()
   }
   const hash = yield* hashNewPassword(tenantId, user.username, passwords.next)
@@ -50,5 +59,6 @@ const replacePassword = Effect.fnUntraced(function* (
     Effect.catchTags({ UserNotFound: () => new InvalidCredentials() })
   )
   if (sessionIds.length > 0) yield* bus.publish(Event.SessionsEnded({ sessionIds, reason: "password_changed" }))
+  yield* audit.record({ tenantId, type: "password_changed", userId: user.id, sessionId })
   yield* Effect.logInfo("Password changed").pipe(Effect.annotateLogs({ tenantId, userId: user.id }))
 })

@@ -3,6 +3,7 @@ import { Event } from "../../domain/Event.ts"
 import type { TenantId, UserId } from "../../domain/Ids.ts"
 import type { StoreUnavailable } from "../../domain/Unavailable.ts"
 import type { CustomIdImmutable, CustomIdTaken, UserNotFound } from "../../domain/User.ts"
+import { AuditLog } from "../../services/AuditLog.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { type UserChange, type UserRecord, UserRepository } from "../../services/UserRepository.ts"
 
@@ -17,14 +18,20 @@ export const changeUser = Effect.fn("changeUser")(function* (
 ): Effect.fn.Return<
   UserRecord,
   UserNotFound | CustomIdTaken | CustomIdImmutable | StoreUnavailable,
-  UserRepository | EventBus
+  UserRepository | EventBus | AuditLog
 > {
   const users = yield* UserRepository
   const bus = yield* EventBus
+  const audit = yield* AuditLog
   const { ended, user } = yield* users.update(tenantId, userId, change)
   if (ended.length > 0) yield* bus.publish(Event.SessionsEnded({ sessionIds: ended, reason: "user_banned" }))
-  if (change.banned !== undefined) {
-    yield* Effect.logInfo(change.banned ? "User banned" : "User unbanned").pipe(
+  const { banned, ...profile } = change
+  if (Object.values(profile).some((value) => value !== undefined)) {
+    yield* audit.record({ tenantId, type: "user_changed", userId })
+  }
+  if (banned !== undefined) {
+    yield* audit.record({ tenantId, type: banned ? "user_banned" : "user_unbanned", userId })
+    yield* Effect.logInfo(banned ? "User banned" : "User unbanned").pipe(
       Effect.annotateLogs({ tenantId, userId })
     )
   }

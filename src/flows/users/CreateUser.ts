@@ -3,6 +3,7 @@ import type { TenantId } from "../../domain/Ids.ts"
 import type { Password, WeakPassword } from "../../domain/Password.ts"
 import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
 import type { CustomIdTaken, Profile, UsernameTaken } from "../../domain/User.ts"
+import { AuditLog } from "../../services/AuditLog.ts"
 import type { CommonPasswords } from "../../services/CommonPasswords.ts"
 import type { PasswordHasher } from "../../services/PasswordHasher.ts"
 import type { TenantRepository } from "../../services/TenantRepository.ts"
@@ -17,9 +18,12 @@ export const createUser = Effect.fn("createUser")(function* (
 ): Effect.fn.Return<
   UserRecord,
   UsernameTaken | CustomIdTaken | WeakPassword | HasherBusy | StoreUnavailable,
-  UserRepository | TenantRepository | CommonPasswords | PasswordHasher
+  UserRepository | TenantRepository | CommonPasswords | PasswordHasher | AuditLog
 > {
   const users = yield* UserRepository
+  const audit = yield* AuditLog
   const hash = password === undefined ? null : yield* hashNewPassword(tenantId, profile.username, password)
-  return yield* users.create(tenantId, profile, hash)
+  const user = yield* users.create(tenantId, profile, hash)
+  yield* audit.record({ tenantId, type: "user_created", userId: user.id })
+  return user
 })

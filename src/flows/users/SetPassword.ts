@@ -5,6 +5,7 @@ import type { Password, WeakPassword } from "../../domain/Password.ts"
 import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
 import { UserNotFound } from "../../domain/User.ts"
 import type { CommonPasswords } from "../../services/CommonPasswords.ts"
+import { AuditLog } from "../../services/AuditLog.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import type { PasswordHasher } from "../../services/PasswordHasher.ts"
 import type { TenantRepository } from "../../services/TenantRepository.ts"
@@ -19,14 +20,16 @@ export const setPassword = Effect.fn("setPassword")(function* (
 ): Effect.fn.Return<
   void,
   UserNotFound | WeakPassword | HasherBusy | StoreUnavailable,
-  UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus
+  UserRepository | TenantRepository | CommonPasswords | PasswordHasher | EventBus | AuditLog
 > {
   const users = yield* UserRepository
   const bus = yield* EventBus
+  const audit = yield* AuditLog
   const user = yield* users.find(tenantId, userId)
   if (Option.isNone(user)) return yield* new UserNotFound()
   const hash = yield* hashNewPassword(tenantId, user.value.username, password)
   const ended = yield* users.setPassword(tenantId, userId, hash)
   if (ended.length > 0) yield* bus.publish(Event.SessionsEnded({ sessionIds: ended, reason: "password_changed" }))
+  yield* audit.record({ tenantId, type: "password_set", userId })
   yield* Effect.logInfo("Password set").pipe(Effect.annotateLogs({ tenantId, userId, sessionsEnded: ended.length }))
 })

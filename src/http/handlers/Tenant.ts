@@ -1,9 +1,11 @@
 // A tenant's own settings and keys, and introspection.
-import { Clock, DateTime, Effect, Option, Redacted } from "effect"
+import { Clock, Effect, Option, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
 import { CurrentTenant } from "../../api/Authorization.ts"
+import { timestamp } from "../../api/Common.ts"
 import * as Problems from "../../api/Problems.ts"
+import type { AuditRecord, PeriodUsage } from "../../domain/AuditEvent.ts"
 import type { ApiKeyInfo } from "../../domain/ApiKey.ts"
 import { type Tenant, TenantNotFound } from "../../domain/Tenant.ts"
 import { changeTenant } from "../../flows/tenants/ChangeTenant.ts"
@@ -11,6 +13,7 @@ import { introspect } from "../../flows/tenants/Introspect.ts"
 import { issueApiKey } from "../../flows/tenants/IssueApiKey.ts"
 import { revokeApiKey } from "../../flows/tenants/RevokeApiKey.ts"
 import { ApiKeyRepository } from "../../services/ApiKeyRepository.ts"
+import { AuditLog } from "../../services/AuditLog.ts"
 import { TenantRepository } from "../../services/TenantRepository.ts"
 
 const toSettings = ({ appId, id, name, settings }: Tenant) => ({
@@ -22,15 +25,28 @@ const toSettings = ({ appId, id, name, settings }: Tenant) => ({
   password_min_length: settings.passwordMinLength
 })
 
-const iso = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis))
-
 const toKeyInfo = (key: ApiKeyInfo) => ({
   id: key.id,
   label: key.label,
-  created_at: iso(key.createdAt),
-  expires_at: key.expiresAt === null ? null : iso(key.expiresAt),
-  last_used_at: key.lastUsedAt === null ? null : iso(key.lastUsedAt)
+  created_at: timestamp(key.createdAt),
+  expires_at: key.expiresAt === null ? null : timestamp(key.expiresAt),
+  last_used_at: key.lastUsedAt === null ? null : timestamp(key.lastUsedAt)
 })
+
+const toEvent = (event: AuditRecord) => ({
+  id: event.id,
+  at: timestamp(event.at),
+  type: event.type,
+  actor: event.actor.kind,
+  api_key_id: event.actor.apiKeyId,
+  user_id: event.userId,
+  session_id: event.sessionId,
+  address: event.address,
+  user_agent: event.userAgent,
+  detail: event.detail
+})
+
+const counts = ({ signIns, sockets }: PeriodUsage) => ({ sign_ins: signIns, sockets })
 
 const unavailable = () => new Problems.Unavailable({})
 const gone = () => new Problems.NotFound({ detail: "The tenant is gone" })
@@ -78,6 +94,23 @@ export const tenantLayer = HttpApiBuilder.group(Api, "tenant", (handlers) =>
         StoreUnavailable: unavailable
       })
     ),
+    events: Effect.fnUntraced(function* ({ query }) {
+      const { tenantId } = yield* CurrentTenant
+      const audit = yield* AuditLog
+      const page = yield* audit.list(tenantId, { before: query.cursor, limit: query.limit ?? 50 })
+      return { events: page.items.map(toEvent), next_cursor: page.next === null ? null : String(page.next) }
+    }, Effect.catchTags({ StoreUnavailable: unavailable })),
+    usage: Effect.fnUntraced(function* () {
+      const { tenantId } = yield* CurrentTenant
+      const audit = yield* AuditLog
+      const { days, liveSessions, months, users } = yield* audit.usage(tenantId)
+      return {
+        users,
+        live_sessions: liveSessions,
+        days: days.map((day) => ({ day: day.period, ...counts(day) })),
+        months: months.map((month) => ({ month: month.period, ...counts(month) }))
+      }
+    }, Effect.catchTags({ StoreUnavailable: unavailable })),
     introspect: Effect.fnUntraced(function* ({ payload }) {
       const { tenantId } = yield* CurrentTenant
       const found = yield* introspect(tenantId, payload.token)

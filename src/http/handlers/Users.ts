@@ -1,8 +1,9 @@
 // A tenant's users, for its backend.
-import { DateTime, Effect, Option } from "effect"
+import { Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
 import { CurrentTenant } from "../../api/Authorization.ts"
+import { timestamp } from "../../api/Common.ts"
 import * as Problems from "../../api/Problems.ts"
 import { toSession } from "../../api/Sessions.ts"
 import { toProfile, toUser } from "../../api/User.ts"
@@ -21,7 +22,7 @@ const toTenantUser = (user: UserRecord) => ({
   ...toUser(user),
   banned: user.banned,
   has_password: user.hasPassword,
-  created_at: DateTime.formatIso(DateTime.makeUnsafe(user.createdAt))
+  created_at: timestamp(user.createdAt)
 })
 
 const noSuchUser = () => new Problems.NotFound({ detail: "No such user" })

@@ -1,0 +1,192 @@
+// Events in PostgreSQL. They are gathered for a moment and written many at a time, so that a sign-in does not pay for its
+// own; an instance that is killed takes those of its last moment with it.
+import type { PgClient } from "@effect/sql-pg/PgClient"
+import { Clock, Duration, Effect, Latch, Layer, Metric, Schema, Semaphore } from "effect"
+import { ActorKind, AuditDetail, type AuditRecord, AuditType, type PeriodUsage } from "../domain/AuditEvent.ts"
+import { ApiKeyId, SessionId, type TenantId, UserId } from "../domain/Ids.ts"
+import { auditDropped } from "../Metrics.ts"
+import { Actor } from "../services/Actor.ts"
+import { AuditLog } from "../services/AuditLog.ts"
+import { Caller } from "../services/Caller.ts"
+import { Queries, rows } from "./Query.ts"
+
+/** How long events are waited for that can be written together. */
+const gatherFor = "50 millis"
+const retryAfter = "1 second"
+const batchSize = 500
+/** Events that may wait while the database is away. One more is dropped, and counted. */
+const maxWaiting = 20_000
+
+const socketOpened = "socket_opened"
+
+/** $1 a JSON array of `Waiting`. In the order of tenants, so that two instances do not lock each other out. */
+const writeStatement = `
+with event as (
+  select * from jsonb_to_recordset($1::jsonb) as event (
+    tenant_id bigint, age float8, type text, actor text, api_key_id uuid, user_id bigint, session_id uuid,
+    address text, user_agent text, detail jsonb
+  )
+), counted as (
+  insert into usage_days as u (tenant_id, day, sign_ins, sockets)
+  select tenant_id, (now() at time zone 'utc')::date,
+    count(*) filter (where type = 'signed_in'), count(*) filter (where type = '${socketOpened}')
+  from event where type in ('signed_in', '${socketOpened}')
+  group by tenant_id order by tenant_id
+  on conflict (tenant_id, day) do update
+  set sign_ins = u.sign_ins + excluded.sign_ins, sockets = u.sockets + excluded.sockets
+)
+insert into events (tenant_id, at, type, actor, api_key_id, user_id, session_id, address, user_agent, detail)
+select tenant_id, now() - make_interval(secs => age), type, actor, api_key_id, user_id, session_id, address, user_agent,
+  detail
+from event where type <> '${socketOpened}'`
+
+const listStatement = `
+select id::float8 as id, (extract(epoch from at) * 1000)::float8 as at, type, actor, api_key_id,
+  user_id::float8 as user_id, session_id, address, user_agent, detail
+from events
+where tenant_id = $1 and ($2::bigint is null or id < $2)
+order by events.id desc limit $3`
+
+const EventRow = Schema.Struct({
+  id: Schema.Finite,
+  at: Schema.Finite,
+  type: AuditType,
+  actor: ActorKind,
+  api_key_id: Schema.NullOr(ApiKeyId),
+  user_id: Schema.NullOr(UserId),
+  session_id: Schema.NullOr(SessionId),
+  address: Schema.NullOr(Schema.String),
+  user_agent: Schema.NullOr(Schema.String),
+  detail: Schema.NullOr(AuditDetail)
+})
+
+const toRecord = (row: typeof EventRow.Type): AuditRecord => ({
+  id: row.id,
+  at: Math.floor(row.at),
+  type: row.type,
+  actor: { kind: row.actor, apiKeyId: row.api_key_id },
+  userId: row.user_id,
+  sessionId: row.session_id,
+  address: row.address,
+  userAgent: row.user_agent,
+  detail: row.detail
+})
+
+const countStatement = `
+select (select count(*) from users where tenant_id = $1)::float8 as users, (
+  select count(*) from users u join sessions s on s.user_id = u.id
+  where u.tenant_id = $1 and s.ended_at is null and s.refresh_expires_at > now() and s.expires_at > now()
+)::float8 as live_sessions`
+
+const CountRow = Schema.Struct({ users: Schema.Finite, live_sessions: Schema.Finite })
+
+const periodStatement = (format: string, limit: number) => `
+select to_char(day, '${format}') as period, sum(sign_ins)::float8 as sign_ins, sum(sockets)::float8 as sockets
+from usage_days where tenant_id = $1 group by 1 order by 1 desc limit ${limit}`
+
+const daysStatement = periodStatement("YYYY-MM-DD", 31)
+const monthsStatement = periodStatement("YYYY-MM", 12)
+
+const PeriodRow = Schema.Struct({ period: Schema.String, sign_ins: Schema.Finite, sockets: Schema.Finite })
+
+const toPeriod = (row: typeof PeriodRow.Type): PeriodUsage => ({
+  period: row.period,
+  signIns: row.sign_ins,
+  sockets: row.sockets
+})
+
+interface Waiting {
+  readonly at: number
+  readonly row: Readonly<Record<string, unknown>>
+}
+
+export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
+  AuditLog,
+  Effect.gen(function* () {
+    const { apart, attempt, sql } = yield* Queries
+    const eventRows = rows(EventRow)
+    const countRows = rows(CountRow)
+    const periodRows = rows(PeriodRow)
+    const waiting: Array<Waiting> = []
+    const some = yield* Latch.make()
+    const writing = yield* Semaphore.make(1)
+
+    const push = Effect.fnUntraced(function* (row: Waiting["row"]) {
+      if (waiting.length >= maxWaiting) return yield* Metric.update(auditDropped, 1)
+      waiting.push({ at: yield* Clock.currentTimeMillis, row })
+      some.openUnsafe()
+    })
+
+    /** What could not be written waits on; what the database will not have is given up, or it would block the rest. */
+    const flush = writing.withPermit(Effect.gen(function* () {
+      while (waiting.length > 0) {
+        const batch = waiting.slice(0, batchSize)
+        const now = yield* Clock.currentTimeMillis
+        const json = JSON.stringify(batch.map(({ at, row }) => ({ ...row, age: (now - at) / 1000 })))
+        yield* attempt("writeEvents", sql.unsafe(writeStatement, [json])).pipe(
+          Effect.catchDefect((defect) =>
+            Effect.logError("Events not written", defect).pipe(
+              Effect.andThen(Metric.update(auditDropped, batch.length))
+            )
+          )
+        )
+        waiting.splice(0, batch.length)
+      }
+    }))
+
+    yield* Effect.addFinalizer(() => flush.pipe(Effect.timeout(Duration.seconds(2)), Effect.ignore))
+    yield* some.await.pipe(
+      Effect.andThen(Effect.sleep(gatherFor)),
+      Effect.andThen(some.close),
+      Effect.andThen(flush),
+      Effect.catch(() => Effect.andThen(Effect.sleep(retryAfter), some.open)),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
+    return AuditLog.of({
+      record: Effect.fnUntraced(function* (event) {
+        const caller = yield* Caller
+        const actor = event.actor ?? (yield* Actor)
+        yield* push({
+          tenant_id: event.tenantId,
+          type: event.type,
+          actor: actor.kind,
+          api_key_id: actor.apiKeyId,
+          user_id: event.userId,
+          session_id: event.sessionId,
+          address: caller.address,
+          user_agent: caller.userAgent,
+          detail: event.detail
+        })
+      }),
+      countSocket: (tenantId: TenantId) => push({ tenant_id: tenantId, type: socketOpened }),
+      list: Effect.fnUntraced(function* (tenantId, { before, limit }) {
+        yield* flush
+        const found = yield* attempt(
+          "listEvents",
+          sql.unsafe(listStatement, [tenantId, before ?? null, limit + 1]).pipe(Effect.flatMap(eventRows))
+        )
+        const items = found.slice(0, limit).map(toRecord)
+        return { items, next: found.length > limit ? items[items.length - 1]?.id ?? null : null }
+      }),
+      usage: Effect.fnUntraced(function* (tenantId) {
+        yield* flush
+        return yield* attempt(
+          "usage",
+          apart(Effect.gen(function* () {
+            const [counts] = yield* Effect.flatMap(sql.unsafe(countStatement, [tenantId]), countRows)
+            const days = yield* Effect.flatMap(sql.unsafe(daysStatement, [tenantId]), periodRows)
+            const months = yield* Effect.flatMap(sql.unsafe(monthsStatement, [tenantId]), periodRows)
+            return {
+              users: counts?.users ?? 0,
+              liveSessions: counts?.live_sessions ?? 0,
+              days: days.map(toPeriod),
+              months: months.map(toPeriod)
+            }
+          }))
+        )
+      })
+    })
+  })
+).pipe(Layer.provide(Queries.layer))
