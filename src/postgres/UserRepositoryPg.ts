@@ -12,13 +12,13 @@ import { Queries, rows, uniqueViolation } from "./Query.ts"
 export const findForLoginStatement = `
 select t.id::float8 as tenant_id, t.suspended_at is not null as tenant_suspended,
   u.id::float8 as user_id, u.banned_at is not null as banned, u.password_hash
-from tenants t join users u on u.tenant_id = t.id
-where t.app_id = $1 and t.deleted_at is null and u.username = $2`
+from tenants t left join users u on u.tenant_id = t.id and u.username = $2
+where t.app_id = $1 and t.deleted_at is null`
 
 const LoginRow = Schema.Struct({
   tenant_id: TenantId,
   tenant_suspended: Schema.Boolean,
-  user_id: UserId,
+  user_id: Schema.NullOr(UserId),
   banned: Schema.Boolean,
   password_hash: Schema.NullOr(Schema.String)
 })
@@ -26,9 +26,7 @@ const LoginRow = Schema.Struct({
 const toLogin = (row: typeof LoginRow.Type): LoginRecord => ({
   tenantId: row.tenant_id,
   tenantSuspended: row.tenant_suspended,
-  userId: row.user_id,
-  userBanned: row.banned,
-  passwordHash: row.password_hash
+  user: row.user_id === null ? null : { id: row.user_id, banned: row.banned, passwordHash: row.password_hash }
 })
 
 const userColumns = `id::float8 as id, username, custom_id, picture_url, metadata,

@@ -13,13 +13,11 @@ import type {
   UserNotFound
 } from "../domain/User.ts"
 
-/** What a password login needs to know of a user, found by the public app id. */
+/** What a password login needs to know of a tenant, found by the public app id, and of its user, if there is one. */
 export interface LoginRecord {
   readonly tenantId: TenantId
   readonly tenantSuspended: boolean
-  readonly userId: UserId
-  readonly userBanned: boolean
-  readonly passwordHash: string | null
+  readonly user: { readonly id: UserId; readonly banned: boolean; readonly passwordHash: string | null } | null
 }
 
 export interface UserRecord extends User {

@@ -75,4 +75,22 @@ layer(Server.layer(costly), Wire.options)("HashQueueFull", (it) => {
       assert.deepEqual(logins.map(({ status }) => status).sort(), [200, 401, 401])
       Wire.isProblem(yield* Wire.login(tenant.app_id, "ada", Wire.password), 401, "invalid_credentials")
     }))
+
+  it.effect("leaves a place to the login of another tenant, however many come for the one", () =>
+    Effect.gen(function* () {
+      const [attacked, other] = [yield* Wire.makeTenant, yield* Wire.makeTenant]
+      yield* Wire.createUser(attacked, "ada")
+      yield* Wire.createUser(other, "ada")
+      const answers = yield* Queue.unbounded<Server.Answer>()
+      const logins = yield* Wire.login(attacked.app_id, "ada", "wrong horse battery").pipe(
+        Effect.flatMap((answer) => Queue.offer(answers, answer)),
+        Effect.replicateEffect(flood, { concurrency: "unbounded" }),
+        Effect.forkChild
+      )
+      // The queue is full once the first is refused.
+      yield* Queue.take(answers)
+      const answer = yield* Wire.login(other.app_id, "ada", Wire.password)
+      assert.strictEqual(answer.status, 200, answer.text)
+      yield* Fiber.join(logins)
+    }))
 })

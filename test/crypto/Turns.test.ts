@@ -38,7 +38,7 @@ describe("Turns", () => {
     Effect.gen(function* () {
       const inTurn = makeTurns(2, 3)
       const jobs = Array.from({ length: 5 }, makeJob)
-      const fibers = yield* Effect.forEach(jobs, (job) => fork(inTurn(job.work)))
+      const fibers = yield* Effect.forEach(jobs, (job) => fork(inTurn("one", job.work)))
       const started = () => jobs.map((job) => job.starts()).join("")
       assert.strictEqual(started(), "11000")
       jobs[1]!.finish()
@@ -56,9 +56,9 @@ describe("Turns", () => {
     Effect.gen(function* () {
       const inTurn = makeTurns(1, 2)
       const jobs = Array.from({ length: 3 }, makeJob)
-      const fibers = yield* Effect.forEach(jobs, (job) => fork(inTurn(job.work)))
+      const fibers = yield* Effect.forEach(jobs, (job) => fork(inTurn("one", job.work)))
       const refused = makeJob()
-      const fiber = yield* fork(inTurn(refused.work))
+      const fiber = yield* fork(inTurn("one", refused.work))
       const exit = fiber.pollUnsafe()
       assert.isTrue(exit !== undefined && isBusy(exit))
       assert.strictEqual(refused.starts(), 0)
@@ -69,27 +69,79 @@ describe("Turns", () => {
       assert.strictEqual((yield* Metric.value(hashQueue)).value, 0)
     }).pipe(withOwnMetrics))
 
+  it.effect("calls owners in turn, however many wait for one of them", () =>
+    Effect.gen(function* () {
+      const inTurn = makeTurns(1, 9)
+      const order: Array<string> = []
+      const job = (name: string) => () => Promise.resolve().then(() => order.push(name))
+      const first = makeJob()
+      const running = yield* fork(inTurn("flood", first.work))
+      const names = ["flood 1", "flood 2", "flood 3", "ada 1", "ada 2", "bob 1", "flood 4"]
+      const fibers = yield* Effect.forEach(names, (name) => fork(inTurn(name.split(" ")[0]!, job(name))))
+      first.finish()
+      yield* Fiber.join(running)
+      yield* Fiber.joinAll(fibers)
+      assert.deepStrictEqual(order, ["flood 1", "ada 1", "bob 1", "flood 2", "ada 2", "flood 3", "flood 4"])
+    }))
+
+  it.effect("takes the last place of who has most waiting, for an owner who has fewer", () =>
+    Effect.gen(function* () {
+      const inTurn = makeTurns(1, 3)
+      const jobs = Array.from({ length: 4 }, makeJob)
+      const flood = yield* Effect.forEach(jobs, (job) => fork(inTurn("flood", job.work)))
+      const others = [makeJob(), makeJob()]
+      const ada = yield* fork(inTurn("ada", others[0]!.work))
+      assert.isTrue(isBusy(yield* Fiber.await(flood[3]!)), "the last of the flood made room")
+      const bob = yield* fork(inTurn("bob", others[1]!.work))
+      assert.isTrue(isBusy(yield* Fiber.await(flood[2]!)))
+      assert.isTrue(isBusy(yield* Effect.exit(inTurn("eve", makeJob().work))), "all have one: nobody gives way")
+      assert.isTrue(isBusy(yield* Effect.exit(inTurn("flood", makeJob().work))))
+      assert.strictEqual((yield* Metric.value(hashQueue)).value, 4)
+      for (const job of [...jobs, ...others]) job.finish()
+      yield* Fiber.joinAll([flood[0]!, flood[1]!, ada, bob])
+      assert.deepStrictEqual(jobs.map((job) => job.starts()), [1, 1, 0, 0])
+      assert.strictEqual((yield* Metric.value(hashQueue)).value, 0)
+    }).pipe(withOwnMetrics))
+
+  it.effect("gives away no turn that a caller did not have who is sent away and leaves at once", () =>
+    Effect.gen(function* () {
+      const inTurn = makeTurns(1, 2)
+      const first = makeJob()
+      const running = yield* fork(inTurn("flood", first.work))
+      const second = makeJob()
+      const next = yield* fork(inTurn("flood", second.work))
+      const last = yield* fork(inTurn("flood", makeJob().work))
+      const ada = makeJob()
+      const waiting = yield* fork(inTurn("ada", ada.work))
+      last.interruptUnsafe()
+      yield* Fiber.await(last)
+      assert.strictEqual(ada.starts(), 0)
+      assert.isUndefined(waiting.pollUnsafe())
+      for (const job of [first, second, ada]) job.finish()
+      yield* Fiber.joinAll([running, next, waiting])
+    }))
+
   it.effect("runs without a queue when none is allowed", () =>
     Effect.gen(function* () {
       const inTurn = makeTurns(1, 0)
       const job = makeJob()
-      const fiber = yield* fork(inTurn(job.work))
-      assert.isTrue(isBusy(yield* Effect.exit(inTurn(makeJob().work))))
+      const fiber = yield* fork(inTurn("one", job.work))
+      assert.isTrue(isBusy(yield* Effect.exit(inTurn("one", makeJob().work))))
       job.finish()
       yield* Fiber.join(fiber)
-      assert.strictEqual(yield* inTurn(() => Promise.resolve("next")), "next")
+      assert.strictEqual(yield* inTurn("one", () => Promise.resolve("next")), "next")
     }))
 
   it.effect("gives up the place of a caller that goes away while it waits", () =>
     Effect.gen(function* () {
       const inTurn = makeTurns(1, 1)
       const [running, leaving, coming] = [makeJob(), makeJob(), makeJob()]
-      const first = yield* fork(inTurn(running.work))
-      const second = yield* fork(inTurn(leaving.work))
-      assert.isTrue(isBusy(yield* Effect.exit(inTurn(coming.work))))
+      const first = yield* fork(inTurn("one", running.work))
+      const second = yield* fork(inTurn("one", leaving.work))
+      assert.isTrue(isBusy(yield* Effect.exit(inTurn("one", coming.work))))
       yield* Fiber.interrupt(second)
       assert.strictEqual((yield* Metric.value(hashQueue)).value, 1)
-      const third = yield* fork(inTurn(coming.work))
+      const third = yield* fork(inTurn("one", coming.work))
       assert.isUndefined(third.pollUnsafe())
       running.finish()
       coming.finish()
@@ -102,11 +154,11 @@ describe("Turns", () => {
     Effect.gen(function* () {
       const inTurn = makeTurns(1, 1)
       const [running, waiting] = [makeJob(), makeJob()]
-      const first = yield* fork(inTurn(running.work))
-      const second = yield* fork(inTurn(waiting.work))
+      const first = yield* fork(inTurn("one", running.work))
+      const second = yield* fork(inTurn("one", waiting.work))
       const interruption = yield* fork(Fiber.interrupt(first))
       assert.strictEqual(waiting.starts(), 0)
-      assert.isTrue(isBusy(yield* Effect.exit(inTurn(makeJob().work))))
+      assert.isTrue(isBusy(yield* Effect.exit(inTurn("one", makeJob().work))))
       running.finish()
       yield* waiting.started
       waiting.finish()
@@ -120,10 +172,10 @@ describe("Turns", () => {
       for (let moment = 0; moment < 90; moment++) {
         const inTurn = makeTurns(1, 2)
         const [running, leaving, next] = [makeJob(), makeJob(), makeJob()]
-        const first = yield* fork(inTurn(running.work))
-        const second = yield* fork(stepByStep(3 + moment % 3)(inTurn(leaving.work)))
+        const first = yield* fork(inTurn("one", running.work))
+        const second = yield* fork(stepByStep(3 + moment % 3)(inTurn("one", leaving.work)))
         while ((yield* Metric.value(hashQueue)).value < 2) yield* Effect.yieldNow
-        const third = yield* fork(inTurn(next.work))
+        const third = yield* fork(inTurn("one", next.work))
         running.finish()
         for (let breath = 0; breath < moment / 3; breath++) yield* Effect.yieldNow
         second.interruptUnsafe()
@@ -134,7 +186,7 @@ describe("Turns", () => {
         yield* Fiber.join(first)
         started.add(leaving.starts())
         assert.strictEqual((yield* Metric.value(hashQueue)).value, 0)
-        assert.strictEqual(yield* inTurn(() => Promise.resolve("next")), "next")
+        assert.strictEqual(yield* inTurn("one", () => Promise.resolve("next")), "next")
       }
       // Some left before their work began and some after it had: the steps between were all among them.
       assert.deepStrictEqual([...started].toSorted(), [0, 1])
@@ -144,21 +196,21 @@ describe("Turns", () => {
     Effect.gen(function* () {
       const inTurn = makeTurns(1, 0)
       const job = makeJob()
-      const fiber = yield* fork(inTurn(job.work))
+      const fiber = yield* fork(inTurn("one", job.work))
       job.fail()
       const exit = yield* Fiber.await(fiber)
       assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause) && !Cause.hasFails(exit.cause))
-      const thrown = yield* Effect.exit(inTurn(() => {
+      const thrown = yield* Effect.exit(inTurn("one", () => {
         throw new Error("not even started")
       }))
       assert.isTrue(Exit.isFailure(thrown) && Cause.hasDies(thrown.cause))
-      assert.strictEqual(yield* inTurn(() => Promise.resolve("next")), "next")
+      assert.strictEqual(yield* inTurn("one", () => Promise.resolve("next")), "next")
     }))
 
   const index = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9 }))
   const steps = Arbitrary.array(
     Arbitrary.schema(Schema.Union([
-      Schema.TaggedStruct("Come", { steps: Schema.Literals([3, 4, 5, 2048]) }),
+      Schema.TaggedStruct("Come", { owner: Schema.Literals(["one", "two"]), steps: Schema.Literals([3, 4, 5, 2048]) }),
       Schema.TaggedStruct("Finish", { index }),
       Schema.TaggedStruct("Leave", { index }),
       Schema.TaggedStruct("Breathe", {})
@@ -179,7 +231,7 @@ describe("Turns", () => {
             case "Come": {
               const job = makeJob()
               jobs.push(job)
-              fibers.push(yield* fork(stepByStep(step.steps)(inTurn(job.work))))
+              fibers.push(yield* fork(stepByStep(step.steps)(inTurn(step.owner, job.work))))
               break
             }
             case "Finish": {
@@ -201,7 +253,7 @@ describe("Turns", () => {
         assert.isTrue(jobs.every((job) => job.starts() <= 1))
         assert.strictEqual((yield* Metric.value(hashQueue)).value, 0)
         const after = Array.from({ length: 6 }, makeJob)
-        const last = yield* Effect.forEach(after, (job) => fork(inTurn(job.work)))
+        const last = yield* Effect.forEach(after, (job) => fork(inTurn("one", job.work)))
         assert.strictEqual(after.map((job) => job.starts()).join(""), "110000")
         assert.isTrue(isBusy(yield* Fiber.await(last[5]!)))
         for (const job of after) job.finish()

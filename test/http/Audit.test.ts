@@ -221,6 +221,8 @@ layer(Server.layer(), Wire.options)("audit", (it) => {
         days: [{ day, sign_ins: 3, sockets: 1 }],
         months: [{ month: day.slice(0, 7), sign_ins: 3, sockets: 1 }]
       })
+      yield* Wire.signIn(tenant)
+      assert.deepEqual((yield* usage(tenant)).days, [{ day, sign_ins: 4, sockets: 1 }])
       yield* sql`insert into usage_days (tenant_id, day, sign_ins, sockets) values (${tenant.id}, '2020-02-29', 5, 6)`
       const { days, months } = yield* usage(tenant)
       assert.deepEqual(days[1], { day: "2020-02-29", sign_ins: 5, sockets: 6 })

@@ -10,7 +10,7 @@ import { UserBanned } from "../../domain/User.ts"
 import { passwordChecks } from "../../Metrics.ts"
 import { AuditLog } from "../../services/AuditLog.ts"
 import type { EventBus } from "../../services/EventBus.ts"
-import { PasswordHasher } from "../../services/PasswordHasher.ts"
+import { HashOwner, PasswordHasher } from "../../services/PasswordHasher.ts"
 import type { RateLimits } from "../../services/RateLimits.ts"
 import type { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
@@ -48,19 +48,32 @@ const logIn = Effect.fnUntraced(function* (login: Login): Effect.fn.Return<
     yield* hasher.verifyNothing(login.password)
     return yield* refused
   }
-  const { passwordHash, tenantId, userId } = found.value
-  const failed = (reason: string) => audit.record({ tenantId, type: "sign_in_failed", userId, detail: { reason } })
-  const right = passwordHash !== null && (yield* hasher.verify(login.password, passwordHash))
-  if (passwordHash === null) yield* hasher.verifyNothing(login.password)
-  if (passwordHash === null || !right) {
-    yield* failed(passwordHash === null ? "no_password" : "wrong_password")
+  const { tenantId, tenantSuspended, user } = found.value
+  const passwordHash = user?.passwordHash ?? null
+  const right = yield* Effect.provideService(
+    passwordHash === null
+      ? Effect.as(hasher.verifyNothing(login.password), false)
+      : hasher.verify(login.password, passwordHash),
+    HashOwner,
+    String(tenantId)
+  )
+  const failed = (reason: string) =>
+    audit.record({
+      tenantId,
+      type: "sign_in_failed",
+      detail: { reason },
+      ...(user === null ? {} : { userId: user.id })
+    })
+  if (user === null || passwordHash === null || !right) {
+    yield* failed(user === null ? "unknown_user" : passwordHash === null ? "no_password" : "wrong_password")
     return yield* refused
   }
-  if (found.value.tenantSuspended) {
+  const userId = user.id
+  if (tenantSuspended) {
     yield* failed("tenant_suspended")
     return yield* new TenantSuspended({ tenantId })
   }
-  if (found.value.userBanned) {
+  if (user.banned) {
     yield* failed("user_banned")
     return yield* new UserBanned({ userId })
   }
@@ -72,6 +85,7 @@ const logIn = Effect.fnUntraced(function* (login: Login): Effect.fn.Return<
   )
   if (hasher.needsRehash(passwordHash)) {
     yield* hasher.hash(login.password).pipe(
+      Effect.provideService(HashOwner, String(tenantId)),
       Effect.flatMap((hash) => users.upgradePasswordHash(userId, passwordHash, hash)),
       Effect.catch((error) =>
         Effect.logWarning("Password hash not upgraded").pipe(

@@ -7,7 +7,7 @@ import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
 import type { CommonPasswords } from "../../services/CommonPasswords.ts"
 import { AuditLog } from "../../services/AuditLog.ts"
 import { EventBus } from "../../services/EventBus.ts"
-import { PasswordHasher } from "../../services/PasswordHasher.ts"
+import { HashOwner, PasswordHasher } from "../../services/PasswordHasher.ts"
 import type { RateLimits } from "../../services/RateLimits.ts"
 import type { TenantRepository } from "../../services/TenantRepository.ts"
 import { UserRepository } from "../../services/UserRepository.ts"
@@ -42,8 +42,10 @@ const replacePassword = Effect.fnUntraced(function* (
   const hasher = yield* PasswordHasher
   const bus = yield* EventBus
   const audit = yield* AuditLog
+  const verify = (hash: string) =>
+    Effect.provideService(hasher.verify(passwords.current, hash), HashOwner, String(tenantId))
   const from = yield* users.findPasswordHash(tenantId, user.id)
-  if (Option.isNone(from) || !(yield* hasher.verify(passwords.current, from.value))) {
+  if (Option.isNone(from) || !(yield* verify(from.value))) {
     yield* audit.record({
       tenantId,
       type: "sign_in_failed",
