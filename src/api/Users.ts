@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { SessionId, UserId } from "../domain/Ids.ts"
 import { Password } from "../domain/Password.ts"
+import { PasswordHash } from "../domain/PasswordHash.ts"
 import { StorableText } from "../domain/Text.ts"
 import { Metadata, PictureUrl } from "../domain/User.ts"
 import { ApiKey } from "./Authorization.ts"
@@ -17,6 +18,14 @@ export const TenantUser = Schema.Struct({
   has_password: Schema.Boolean,
   created_at: Schema.String
 })
+
+/** One of the two. */
+const credentialFields = {
+  password: Schema.optionalKey(Password),
+  password_hash: Schema.optionalKey(PasswordHash).annotate({
+    description: "argon2id or scrypt in PHC form, or bcrypt; made anew by Roomkey at the next login"
+  })
+}
 
 export const UserPage = Schema.Struct({
   users: Schema.Array(TenantUser),
@@ -37,10 +46,12 @@ export class Users extends HttpApiGroup.make("users")
       description: "In order of id. `search` is a part of the username or custom_id."
     })),
     HttpApiEndpoint.post("create", "/api/tenant/users", {
-      payload: Schema.Struct({ ...profileFields, password: Schema.optionalKey(Password) }),
+      payload: Schema.Struct({ ...profileFields, ...credentialFields }),
       success: TenantUser.pipe(HttpApiSchema.status(201)),
       error: [UsernameTaken, CustomIdTaken, InvalidRequest, Unavailable]
-    }).annotateMerge(OpenApi.annotations({ summary: "Add a user, with a password if it signs in by one" })),
+    }).annotateMerge(
+      OpenApi.annotations({ summary: "Add a user, with a password, or the hash of one, if it signs in by one" })
+    ),
     HttpApiEndpoint.get("read", "/api/tenant/users/:id", {
       params: { id: UserId },
       success: TenantUser,
@@ -82,12 +93,12 @@ export class Users extends HttpApiGroup.make("users")
     }).annotateMerge(OpenApi.annotations({ summary: "End one session" })),
     HttpApiEndpoint.put("setPassword", "/api/tenant/users/:id/password", {
       params: { id: UserId },
-      payload: Schema.Struct({ password: Password }),
+      payload: Schema.Struct(credentialFields),
       success: HttpApiSchema.NoContent,
       error: [NotFound, InvalidRequest, Unavailable]
     }).annotateMerge(OpenApi.annotations({
       summary: "Set a user's password",
-      description: "Ends every session of the user."
+      description: "`password`, or `password_hash` as it was elsewhere. Ends every session of the user."
     }))
   )
   .middleware(ApiKey)

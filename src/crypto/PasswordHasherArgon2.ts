@@ -4,7 +4,9 @@ import { hash, type ParsedHashOptions, parseOptions, verify } from "@node-rs/arg
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import { availableParallelism } from "node:os"
 import type { Password } from "../domain/Password.ts"
-import { PasswordHasher } from "../services/PasswordHasher.ts"
+import { argon2Ceiling } from "../domain/PasswordHash.ts"
+import { HashOwner, PasswordHasher } from "../services/PasswordHasher.ts"
+import { importedVerifier } from "./ImportedHash.ts"
 import { makeTurns } from "./Turns.ts"
 
 export interface Argon2Options {
@@ -28,9 +30,6 @@ export const Argon2Options = Context.Reference<Argon2Options>("roomkey/crypto/Ar
   })
 })
 
-/** Beyond these a stored hash is somebody's attempt to keep the server busy, or to have it killed for its memory. */
-const ceiling = { memoryKiB: 1_048_576, iterations: 10, parallelism: 16 }
-
 /** The library's enums, which are declared `const` and so do not exist at run time. */
 const argon2id = 2
 const version13 = 1
@@ -45,15 +44,16 @@ export const isVerifiable = (phc: string): boolean =>
   Option.exists(
     parse(phc),
     (parsed) =>
-      parsed.memoryCost <= ceiling.memoryKiB && parsed.timeCost <= ceiling.iterations &&
-      parsed.parallelism <= ceiling.parallelism
+      parsed.memoryCost <= argon2Ceiling.memoryKiB && parsed.timeCost <= argon2Ceiling.iterations &&
+      parsed.parallelism <= argon2Ceiling.parallelism
   )
 
 export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
   PasswordHasher,
   Effect.gen(function* () {
     const options = yield* Argon2Options
-    const inTurn = makeTurns(options.concurrency, options.queue)
+    const turns = makeTurns(options.concurrency, options.queue)
+    const inTurn = <A>(work: () => Promise<A>) => Effect.flatMap(HashOwner, (owner) => turns(owner, work))
     const parameters = {
       algorithm: argon2id,
       version: version13,
@@ -68,8 +68,11 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
 
     return PasswordHasher.of({
       hash: (password) => inTurn(() => hash(Redacted.value(password), parameters)),
-      verify: (password, phc) =>
-        isVerifiable(phc) ? verifyIn(phc, password) : Effect.as(verifyIn(nobodys, password), false),
+      verify: (password, phc) => {
+        const imported = importedVerifier(phc)
+        if (imported !== undefined) return inTurn(() => imported(Redacted.value(password)))
+        return isVerifiable(phc) ? verifyIn(phc, password) : Effect.as(verifyIn(nobodys, password), false)
+      },
       verifyNothing: (password) => Effect.asVoid(verifyIn(nobodys, password)),
       needsRehash: (phc) =>
         Option.match(parse(phc), {

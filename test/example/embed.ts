@@ -34,7 +34,7 @@ const Database = Layer.provide(Postgres.layer, Pglite.layer({ dataDir: undefined
 const program = Effect.gen(function* () {
   const password: Password = Redacted.make("correct horse battery")
   const { appId, id } = yield* createTenant(TenantName.make("Acme"))
-  yield* createUser(id, { username: Username.make("ada") }, password)
+  yield* createUser(id, { username: Username.make("ada") }, { password })
   const { user } = yield* passwordAuth({ appId, username: "ada", password, address: "127.0.0.1" })
   return `${user.username} is signed in`
 }).pipe(Effect.catchTags({

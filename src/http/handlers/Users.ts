@@ -8,6 +8,8 @@ import * as Problems from "../../api/Problems.ts"
 import { toSession } from "../../api/Sessions.ts"
 import { toProfile, toUser } from "../../api/User.ts"
 import type { UserId } from "../../domain/Ids.ts"
+import type { Password } from "../../domain/Password.ts"
+import type { NewCredential, PasswordHash } from "../../domain/PasswordHash.ts"
 import { UserNotFound } from "../../domain/User.ts"
 import { revokeSession, revokeSessions } from "../../flows/sessions/RevokeSessions.ts"
 import { changeUser } from "../../flows/users/ChangeUser.ts"
@@ -28,6 +30,18 @@ const toTenantUser = (user: UserRecord) => ({
 const noSuchUser = () => new Problems.NotFound({ detail: "No such user" })
 const noSuchSession = () => new Problems.NotFound({ detail: "No such session" })
 const unavailable = () => new Problems.Unavailable({})
+
+const wrongField = (path: string, message: string) => new Problems.InvalidRequest({ errors: [{ path, message }] })
+
+const credentialIn = Effect.fnUntraced(function* (payload: {
+  readonly password?: Password
+  readonly password_hash?: PasswordHash
+}): Effect.fn.Return<NewCredential | undefined, Problems.InvalidRequest> {
+  const { password, password_hash: passwordHash } = payload
+  if (passwordHash === undefined) return password === undefined ? undefined : { password }
+  if (password !== undefined) return yield* wrongField("password_hash", "Expected a password or its hash, not both")
+  return { passwordHash }
+})
 
 /** The user, of this tenant and no other. */
 const findUser = Effect.fnUntraced(function* (id: UserId) {
@@ -52,7 +66,7 @@ export const usersLayer = HttpApiBuilder.group(Api, "users", (handlers) =>
     create: Effect.fnUntraced(
       function* ({ payload }) {
         const { tenantId } = yield* CurrentTenant
-        return toTenantUser(yield* createUser(tenantId, toProfile(payload), payload.password))
+        return toTenantUser(yield* createUser(tenantId, toProfile(payload), yield* credentialIn(payload)))
       },
       Effect.catchTags({
         UsernameTaken: () => new Problems.UsernameTaken({}),
@@ -108,7 +122,9 @@ export const usersLayer = HttpApiBuilder.group(Api, "users", (handlers) =>
     setPassword: Effect.fnUntraced(
       function* ({ params, payload }) {
         const { tenantId } = yield* CurrentTenant
-        yield* setPassword(tenantId, params.id, payload.password)
+        const credential = yield* credentialIn(payload)
+        if (credential === undefined) return yield* wrongField("password", "Expected a password, or a password_hash")
+        yield* setPassword(tenantId, params.id, credential)
       },
       Effect.catchTags({
         UserNotFound: noSuchUser,
