@@ -13,14 +13,14 @@ const decimal = (minimum: number, maximum: number) =>
 const int = (name: string, minimum: number, maximum: number, byDefault: number) =>
   Config.schema(decimal(minimum, maximum), name).pipe(Config.withDefault(byDefault))
 
-const duration = (name: string, byDefault: Duration.Input, longest: Duration.Input) => {
+const duration = (name: string, byDefault: Duration.Input, longest: Duration.Input, shortest = 1) => {
   const most = Duration.fromInputUnsafe(longest)
   return Config.schema(
     Schema.DurationFromString.check(
       Schema.makeFilter((value: Duration.Duration) =>
-        (Number.isInteger(Duration.toSeconds(value)) && Duration.toSeconds(value) > 0 &&
+        (Number.isInteger(Duration.toSeconds(value)) && Duration.toSeconds(value) >= shortest &&
           Duration.isLessThanOrEqualTo(value, most)) ||
-        `Expected whole seconds, at least one and at most ${Duration.format(most)}`
+        `Expected whole seconds, at least ${shortest} and at most ${Duration.format(most)}`
       )
     ),
     name
@@ -59,6 +59,8 @@ export const RoomkeyConfig = Config.all({
   maxSocketsPerUser: int("MAX_SOCKETS_PER_USER", 1, 100_000, 20),
   socketPing: duration("SOCKET_PING", "25 seconds", "1 hour"),
   socketDrain: duration("SOCKET_DRAIN", "3 seconds", "5 seconds"),
+  /** How long a stopping instance still takes requests, so that a load balancer sees that it is not ready. */
+  shutdownDelay: duration("SHUTDOWN_DELAY", "0 seconds", "5 seconds", 0),
   /** Proxies in front that append to X-Forwarded-For. */
   trustProxy: int("TRUST_PROXY", 0, 10, 0),
   limitLoginAccount: int("LIMIT_LOGIN_ACCOUNT", 1, 1_000_000, 10),

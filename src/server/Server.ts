@@ -81,11 +81,17 @@ const httpServer = (config: RoomkeyConfig) =>
     )))
 
 /** The last layer up and so the first down: say so, let the sockets go, and only then stop the server. */
-const drain = Layer.effectDiscard(Effect.gen(function* () {
-  const lifecycle = yield* Lifecycle
-  const registry = yield* Registry
-  yield* Effect.addFinalizer(() => Effect.andThen(lifecycle.drain, registry.drain))
-}))
+const drain = (config: RoomkeyConfig) =>
+  Layer.effectDiscard(Effect.gen(function* () {
+    const lifecycle = yield* Lifecycle
+    const registry = yield* Registry
+    yield* Effect.addFinalizer(() =>
+      Effect.andThen(
+        lifecycle.drain,
+        Effect.all([registry.drain, Effect.sleep(config.shutdownDelay)], { concurrency: 2, discard: true })
+      )
+    )
+  }))
 
 const socketPolicy = (config: RoomkeyConfig) =>
   Layer.effect(
@@ -100,7 +106,7 @@ const socketPolicy = (config: RoomkeyConfig) =>
 
 /** The service over a `PgClient` that is still to be provided. */
 export const layerNoDatabase = (config: RoomkeyConfig) =>
-  drain.pipe(
+  drain(config).pipe(
     Layer.provideMerge(HttpRouter.serve(routes(config), { disableLogger: true, disableListenLog: true })),
     Layer.provideMerge(Registry.layer),
     Layer.provideMerge(Adapters.layer(config)),

@@ -115,6 +115,8 @@ export const openSocket = async (target: Target, token: string): Promise<OpenSoc
     isClosed = true
     return { code, reason: String(reason), at: performance.now() }
   })
+  // A handshake that is refused fails `next` below; that it never closes is no failure of its own.
+  closed.catch(() => undefined)
   const next = async () => JSON.parse(String((await once(socket, "message", { signal: AbortSignal.timeout(5000) }))[0]))
   const ready = await next()
   return {
