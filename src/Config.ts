@@ -33,6 +33,11 @@ const list = (name: string) =>
     Config.map((text) => text.split(",").map((part) => part.trim()).filter((part) => part !== ""))
   )
 
+/** Where the embedded database and the admin key are. */
+export const dataDir = Config.NonEmptyString("DATA_DIR").pipe(Config.withDefault(".roomkey"))
+
+export const adminKey = Config.option(Config.schema(Schema.RedactedFromValue(AdminKeyText), "ROOMKEY_ADMIN_KEY"))
+
 export const RoomkeyConfig = Config.all({
   /** 0 takes any free port. */
   port: int("PORT", 0, 65_535, 4000),
@@ -40,8 +45,8 @@ export const RoomkeyConfig = Config.all({
   /** A PostgreSQL URL; without it the embedded database is used. */
   databaseUrl: Config.option(Config.Redacted("DATABASE_URL")),
   databaseConnections: int("DATABASE_CONNECTIONS", 4, 200, 8),
-  dataDir: Config.NonEmptyString("DATA_DIR").pipe(Config.withDefault(".roomkey")),
-  adminKey: Config.option(Config.schema(Schema.RedactedFromValue(AdminKeyText), "ROOMKEY_ADMIN_KEY")),
+  dataDir,
+  adminKey,
   accessTtl: duration("ACCESS_TTL", "1 hour", "365 days"),
   refreshTtl: duration("REFRESH_TTL", "30 days", "3650 days"),
   sessionTtl: duration("SESSION_TTL", "90 days", "3650 days"),

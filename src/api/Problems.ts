@@ -1,5 +1,5 @@
 // The errors of the wire: RFC 9457 problems with a stable `code`, coarser than the domain's on purpose.
-import { Schema } from "effect"
+import { Schema, SchemaIssue } from "effect"
 import { HttpApiError } from "effect/http-api"
 
 const problem = <const Code extends string, const Status extends number>(code: Code, status: Status, title: string) =>
@@ -9,6 +9,15 @@ export const FieldError = Schema.Struct({
   path: Schema.String.annotate({ description: "Where in the request, dotted: `metadata`, `profile.name`" }),
   message: Schema.String
 })
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** What a schema says of a value that does not fit: every field by path, and never the value. */
+export const fieldErrors = (issue: SchemaIssue.Issue): ReadonlyArray<typeof FieldError.Type> =>
+  format(issue).issues.map(({ message, path = [] }) => ({
+    path: path.map((segment) => String(typeof segment === "object" ? segment.key : segment)).join("."),
+    message
+  }))
 
 export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()(
   "InvalidRequest",

@@ -26,6 +26,8 @@ const credentialFields = {
     description: "argon2id or scrypt in PHC form, or bcrypt; made anew by Roomkey at the next login"
   })
 }
+/** What `POST /api/tenant/users` takes. */
+export const NewUser = Schema.Struct({ ...profileFields, ...credentialFields })
 
 export const UserPage = Schema.Struct({
   users: Schema.Array(TenantUser),
@@ -46,7 +48,7 @@ export class Users extends HttpApiGroup.make("users")
       description: "In order of id. `search` is a part of the username or custom_id."
     })),
     HttpApiEndpoint.post("create", "/api/tenant/users", {
-      payload: Schema.Struct({ ...profileFields, ...credentialFields }),
+      payload: NewUser,
       success: TenantUser.pipe(HttpApiSchema.status(201)),
       error: [UsernameTaken, CustomIdTaken, InvalidRequest, Unavailable]
     }).annotateMerge(

@@ -1,16 +1,8 @@
-// What a schema says of a request that does not fit: every field by path, and never the value that was sent.
-import { Effect, SchemaIssue } from "effect"
+// A request that does not fit its schema is refused with every field that is wrong.
+import { Effect } from "effect"
 import { HttpApiMiddleware } from "effect/http-api"
 import { ValidRequest } from "../api/Authorization.ts"
-import { InvalidRequest } from "../api/Problems.ts"
-
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-export const fieldErrors = (issue: SchemaIssue.Issue) =>
-  format(issue).issues.map(({ message, path = [] }) => ({
-    path: path.map((segment) => String(typeof segment === "object" ? segment.key : segment)).join("."),
-    message
-  }))
+import { fieldErrors, InvalidRequest } from "../api/Problems.ts"
 
 export const validRequestLayer = HttpApiMiddleware.layerSchemaErrorTransform(ValidRequest, (error) => {
   // An answer that does not fit its own schema is a bug here, not the caller's.

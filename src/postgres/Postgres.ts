@@ -15,13 +15,16 @@ import * as TenantRepositoryPg from "./TenantRepositoryPg.ts"
 import * as TokenStorePg from "./TokenStorePg.ts"
 import * as UserRepositoryPg from "./UserRepositoryPg.ts"
 
-/** A migration may take its time: on a server it has a plain connection of its own, which waits for its answer. */
-const migrate = Effect.scoped(
+/**
+ * Brings the schema up to date and says what that took. A migration may take its time: on a server it has a plain
+ * connection of its own, which waits for its answer.
+ */
+export const migrate = Effect.scoped(
   Effect.gen(function* () {
     const sql = yield* PgClient
     const { startupParameters: _, stream: __, ...config } = sql.config
     const patient = config.url === undefined ? sql : yield* make({ ...config, multiplex: false, maxConnections: 1 })
-    yield* Effect.provideService(Migrations.run, SqlClient, patient)
+    return yield* Effect.provideService(Migrations.run, SqlClient, patient)
   })
 )
 

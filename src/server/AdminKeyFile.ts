@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto"
 import { AdminKeyText, isEmbedded, type RoomkeyConfig } from "../Config.ts"
 import { AdminKey } from "../services/AdminKey.ts"
 
-export const pathOf = (config: RoomkeyConfig): string => `${config.dataDir}/admin.key`
+export const pathOf = (config: Pick<RoomkeyConfig, "dataDir">): string => `${config.dataDir}/admin.key`
 
 /** A file that holds anything but a key stops the start: an empty key would open the administration to everybody. */
 const decodeKey = Schema.decodeEffect(Schema.RedactedFromValue(AdminKeyText))

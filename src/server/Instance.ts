@@ -1,0 +1,21 @@
+// One instance, from its configuration to its end.
+import { Cause, Effect, Exit, Layer, Runtime } from "effect"
+import { HttpServer } from "effect/http"
+import { RoomkeyConfig } from "../Config.ts"
+import { firstStart } from "./FirstStart.ts"
+import * as Server from "./Server.ts"
+
+const started = (config: RoomkeyConfig) =>
+  Layer.effectDiscard(Effect.gen(function* () {
+    yield* firstStart(config)
+    yield* HttpServer.addressFormattedWith((address) => Effect.logInfo(`Listening on ${address}`))
+  }))
+
+/** Serves until it is interrupted. */
+export const launch = Layer.launch(
+  Layer.unwrap(Effect.map(RoomkeyConfig, (config) => started(config).pipe(Layer.provideMerge(Server.layer(config)))))
+)
+
+/** Ended by a signal and in order is how a service ends well: 0, so that a supervisor sees no failure. */
+export const teardown: Runtime.Teardown = (exit, onExit) =>
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
