@@ -1,5 +1,6 @@
 // Starts Roomkey, on Node or on Deno, and ends it in order on SIGTERM or SIGINT.
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as Instance from "./server/Instance.ts"
+import { launch } from "./server/Instance.ts"
+import { teardown } from "./server/Teardown.ts"
 
-NodeRuntime.runMain(Instance.launch, { teardown: Instance.teardown })
+NodeRuntime.runMain(launch, { teardown })

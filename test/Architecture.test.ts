@@ -18,7 +18,7 @@ const mayImport: Record<string, ReadonlyArray<string>> = {
   postgres: ["services", "domain", "Metrics.ts"],
   crypto: ["services", "domain", "Metrics.ts"],
   client: ["api", "domain"],
-  cli: ["flows", "services", "domain", "server", "Metrics.ts"],
+  cli: ["api", "domain", "server", "Config.ts"],
   server: ["api", "flows", "services", "domain", "http", "ws", "postgres", "crypto", "Config.ts", "Metrics.ts"]
 }
 const entries = ["main.ts", "bin.ts"]

@@ -1,5 +1,5 @@
 // One instance, from its configuration to its end.
-import { Cause, Effect, Exit, Layer, Runtime } from "effect"
+import { Effect, Layer } from "effect"
 import { HttpServer } from "effect/http"
 import { RoomkeyConfig } from "../Config.ts"
 import { firstStart } from "./FirstStart.ts"
@@ -15,7 +15,3 @@ const started = (config: RoomkeyConfig) =>
 export const launch = Layer.launch(
   Layer.unwrap(Effect.map(RoomkeyConfig, (config) => started(config).pipe(Layer.provideMerge(Server.layer(config)))))
 )
-
-/** Ended by a signal and in order is how a service ends well: 0, so that a supervisor sees no failure. */
-export const teardown: Runtime.Teardown = (exit, onExit) =>
-  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
