@@ -6,6 +6,7 @@ import { UserId } from "../domain/Ids.ts"
 import { CustomId, Metadata, PictureUrl, Username } from "../domain/User.ts"
 import * as Ask from "./Ask.ts"
 import * as Connection from "./Connection.ts"
+import { importUsers } from "./Import.ts"
 import * as Output from "./Output.ts"
 
 const columns: Output.Columns<typeof TenantUser.Type> = [
@@ -115,7 +116,37 @@ const erase = Command.make(
   })
 ).pipe(Command.withDescription("Erase a user and everything of theirs"))
 
+const formatOf = (file: string) => /\.(?:ndjson|jsonl)$/i.test(file) ? "ndjson" : "csv"
+
+const importFile = Command.make(
+  "import",
+  {
+    ...Connection.tenantFlags,
+    file: Argument.File("file", { mustExist: true }).pipe(
+      Argument.withDescription(
+        "CSV with a line of names, or NDJSON, of username, custom_id, picture_url, metadata, " +
+          "password_hash"
+      )
+    ),
+    format: Flag.Literals("format", ["csv", "ndjson"]).pipe(
+      Flag.withDescription("By default what the name says: NDJSON when it ends in .ndjson or .jsonl, else CSV"),
+      Flag.optional
+    ),
+    concurrency: Flag.Int("concurrency").pipe(
+      Flag.withDescription("Calls at a time"),
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 256 }))),
+      Flag.withDefault(16)
+    ),
+    errors: Flag.File("errors").pipe(
+      Flag.withDescription("Write bad rows there, as NDJSON of line and reason, and not to standard error"),
+      Flag.optional
+    )
+  },
+  ({ file, format, ...options }) =>
+    importUsers({ ...options, file, format: Option.getOrElse(format, () => formatOf(file)) })
+).pipe(Command.withDescription("Add the users of a file; repeat it after a failure, those who exist are left alone"))
+
 export const user = Command.make("user").pipe(
   Command.withDescription("A tenant's users, with its API key"),
-  Command.withSubcommands([create, list, ban, unban, erase])
+  Command.withSubcommands([create, list, ban, unban, erase, importFile])
 )

@@ -284,7 +284,7 @@ layer(Cli.layer)("roomkey", (it) => {
     Effect.gen(function* () {
       const version = JSON.parse(yield* (yield* FileSystem.FileSystem).readFileString("package.json")).version
       assert.include(done(yield* Cli.roomkey(["--version"])).stdout, version)
-      assert.include(done(yield* Cli.roomkey(["user", "--help"])).stdout, "erase")
+      assert.include(done(yield* Cli.roomkey(["user", "--help"])).stdout, "import")
       for (const shell of ["bash", "zsh", "fish"]) {
         const { stdout } = done(yield* Cli.roomkey(["--completions", shell]))
         for (const word of ["serve", "migrate", "tenant", "suspend", "api-key-file"]) assert.include(stdout, word)
