@@ -1,13 +1,16 @@
-// What npm would publish, installed where there is nothing else, and the README's example run against it.
+// What npm would publish, installed where there is nothing else: the README's example runs against it, and its command
+// line works.
 import { assert, describe, it } from "@effect/vitest"
 import { execFile } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { promisify } from "node:util"
-import { nodePath, root, runtime, tempDir } from "./support/Process.ts"
+import { nodePath, root, runtime, Service, tempDir } from "./support/Process.ts"
+
+const PATH = `${dirname(nodePath)}:${process.env["PATH"]}`
 
 const run = async (cwd: string, file: string, ...args: ReadonlyArray<string>) => {
-  const env = { ...process.env, PATH: `${dirname(nodePath)}:${process.env["PATH"]}`, CI: "true" }
+  const env = { ...process.env, PATH, CI: "true" }
   const { stdout } = await promisify(execFile)(file, args, { cwd, env, maxBuffer: 16 * 1024 * 1024 })
   return stdout
 }
@@ -40,5 +43,16 @@ describe("Package", () => {
     const strict = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024", "--skipLibCheck"]
     const types = ["--typeRoots", join(root, "node_modules/@types"), "--types", "node"]
     await run(dir.path, nodePath, join(root, "node_modules/.bin/tsc"), ...strict, ...types, "embed.ts")
+
+    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+    const roomkey = join(dir.path, "node_modules/.bin/roomkey")
+    assert.include(await run(dir.path, roomkey, "--version"), version)
+    const env = { PATH, HOST: "127.0.0.1", PORT: "0", DATA_DIR: join(dir.path, "data") }
+    await using served = new Service([roomkey, "serve"], env, dir.path)
+    const [, port] = await served.waitFor(/Listening on http:\/\/[^\s"]*:(\d+)/)
+    // The admin key is the one that the instance has just made in the data directory.
+    await using listed = new Service([roomkey, "tenant", "list", "--url", `http://127.0.0.1:${port}`], env, dir.path)
+    assert.deepEqual(await listed.exited, { code: 0, signal: null }, listed.output)
+    assert.match(listed.output, /^1 {3}Demo {2}vc_app_/m)
   }, 120_000)
 })
