@@ -28,7 +28,7 @@ interface Line {
 
 const lineFeed = 0x0a
 
-/** Decoded a line at a time: bytes that are no UTF-8 spoil their line only. */
+/** Decoded a line at a time, without a byte order mark: bytes that are no UTF-8 spoil their line only. */
 class Lines {
   #line = 1
   #pieces: Array<Uint8Array> = []
@@ -70,21 +70,17 @@ class Lines {
 const decode = (pieces: ReadonlyArray<Uint8Array>): Result.Result<string, string> =>
   Result.try({
     try: () => {
-      const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
+      const decoder = new TextDecoder("utf-8", { fatal: true })
       return pieces.map((piece) => decoder.decode(piece, { stream: true })).join("") + decoder.decode()
     },
     catch: () => "Expected UTF-8"
   })
 
-const withoutBom = (line: Line): Line =>
-  line.line === 1 ? { ...line, text: Result.map(line.text, (text) => text.replace(/^\ufeff/, "")) } : line
-
 const lines = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Line, E, R> =>
   bytes.pipe(
     Stream.mapAccum(() => new Lines(), (state, chunk) => [state, state.push(chunk)], {
       onHalt: (state) => state.end()
-    }),
-    Stream.map(withoutBom)
+    })
   )
 
 const isBlank = ({ text }: Line): boolean => Result.isSuccess(text) && text.success.trim() === ""
