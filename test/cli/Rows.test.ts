@@ -1,6 +1,7 @@
 // A file of users as rows: what is in them, where they begin, and that no broken row costs another.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result, Stream } from "effect"
+import { readFileSync } from "node:fs"
 import { type Format, rows } from "../../src/cli/Rows.ts"
 
 const encoder = new TextEncoder()
@@ -115,6 +116,24 @@ describe("csv", () => {
       assert.match(yield* refused("custom_id\n"), /^line 1: no field is named username/)
       assert.match(yield* refused("username,username\n"), /^line 1: a field is named twice/)
       assert.match(yield* refused('user"name\n'), /^line 1: Expected a closing quote/)
+    }))
+})
+
+describe("README", () => {
+  it.effect("shows a CSV file that is read", () =>
+    Effect.gen(function* () {
+      const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8")
+      const example = /^```csv\n(.*?)^```/ms.exec(readme)![1]!
+      assert.deepEqual(yield* csv(example), [
+        [2, {
+          username: "ada",
+          custom_id: "1001",
+          picture_url: "https://cdn.example/ada.png",
+          metadata: { plan: "pro" },
+          password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$…"
+        }],
+        [3, { username: "bob", custom_id: "1002", password_hash: "$2b$12$…" }]
+      ])
     }))
 })
 
