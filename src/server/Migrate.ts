@@ -4,7 +4,7 @@ import { Reactivity } from "effect/reactivity"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlError } from "effect/sql/SqlError"
 import type { RoomkeyConfig } from "../Config.ts"
-import type { DataDirectoryInUse } from "../postgres/Pglite.ts"
+import type { DataDirectoryInUse, DataDirectoryTooLong } from "../postgres/Pglite.ts"
 import * as Postgres from "../postgres/Postgres.ts"
 import * as Adapters from "./Adapters.ts"
 
@@ -13,7 +13,7 @@ export const migrate = (
   config: RoomkeyConfig
 ): Effect.Effect<
   ReadonlyArray<readonly [id: number, name: string]>,
-  DataDirectoryInUse | MigrationError | SqlError
+  DataDirectoryInUse | DataDirectoryTooLong | MigrationError | SqlError
 > =>
   Layer.build(Layer.merge(Adapters.database(config), Reactivity.layer)).pipe(
     Effect.flatMap((context) => Effect.provideContext(Postgres.migrate, context)),

@@ -43,7 +43,7 @@ const world = Effect.gen(function* () {
 })
 
 /** Here the tenant's backend may bring a hash, and would be taken at its word. */
-const withoutHash = ({ password_hash: _, ...others }: ReturnType<typeof claims>) => others
+const withoutHash = (extra: ReturnType<typeof claims>) => ({ ...extra, password_hash: undefined })
 
 const usersOf = (tenant: Wire.Tenant) =>
   Effect.map(call("GET", "/api/tenant/users?limit=200", { bearer: tenant.api_key }), ({ body }) => body.users)
