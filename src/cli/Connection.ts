@@ -1,5 +1,5 @@
 // How a command reaches a running instance: where, with which key, and what it says when that fails.
-import { Config, Effect, FileSystem, Option, Path, Predicate, Redacted, Schema } from "effect"
+import { Config, Effect, FileSystem, Option, Path, Redacted, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { HttpClient, HttpClientError, HttpClientRequest } from "effect/http"
 import { HttpApiClient } from "effect/http-api"
@@ -85,13 +85,6 @@ export const describe = (errors: ReadonlyArray<typeof FieldError.Type>): string 
 const toRefused = ({ code, detail, errors = [], status, title }: typeof Problem.Type) =>
   new Refused({ status, code, detail: errors.length === 0 ? detail ?? title : describe(errors) })
 
-/** The system's word for what failed, which is the last of a chain of causes that has one. */
-const errorCode = (error: unknown): string | undefined => {
-  if (!Predicate.isObject(error)) return undefined
-  const inner = errorCode(error["cause"])
-  return inner ?? (typeof error["code"] === "string" ? error["code"] : undefined)
-}
-
 const decodeProblem = Schema.decodeUnknownEffect(Problem)
 
 /** Makes one failure of the many that the typed client knows: which problem it was is in its code. */
@@ -106,7 +99,7 @@ const call = (url: string) => {
     const { reason, response } = error
     if (response === undefined) {
       const why = reason._tag === "TransportError" ? reason.description : undefined
-      return Effect.succeed(new Unreachable({ url, why: errorCode(reason.cause) ?? why }))
+      return Effect.succeed(new Unreachable({ url, why: Output.errorCode(reason.cause) ?? why }))
     }
     return response.json.pipe(
       Effect.flatMap(decodeProblem),

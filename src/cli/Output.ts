@@ -1,5 +1,5 @@
 // What commands print: on standard output one JSON document or a table, and nothing else.
-import { Stdio, Stream } from "effect"
+import { Effect, Predicate, Stdio, Stream } from "effect"
 import { CliOutput, Flag } from "effect/cli"
 
 export const json = Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
@@ -35,9 +35,20 @@ const line = (cells: ReadonlyArray<string>, widths: ReadonlyArray<number>): stri
   cells.map((cell, column) => cell + " ".repeat(Math.max(0, widths[column]! - CliOutput.displayWidth(cell))))
     .join("  ").trimEnd() + "\n"
 
-/** Text on standard output, as fast as that takes it. */
+/** The system's word for what failed, which is the last of a chain of causes that has one. */
+export const errorCode = (error: unknown): string | undefined => {
+  if (!Predicate.isObject(error)) return undefined
+  const inner = errorCode(error["cause"])
+  return inner ?? (typeof error["code"] === "string" ? error["code"] : undefined)
+}
+
+/** Text on standard output, as fast as that takes it, and no more of it than somebody reads. */
 const write = <E, R>(text: Stream.Stream<string, E, R>) =>
-  Stdio.Stdio.use((stdio) => Stream.run(text, stdio.stdout({ endOnDone: false })))
+  Stdio.Stdio.use((stdio) =>
+    Stream.run(text, stdio.stdout({ endOnDone: false })).pipe(
+      Effect.catchIf((error) => errorCode(error) === "EPIPE", () => Effect.void)
+    )
+  )
 
 export const print = (text: string) => write(Stream.succeed(`${text}\n`))
 

@@ -71,7 +71,9 @@ const tell = (cause: Cause.Cause<unknown>) => {
   const error = Cause.squash(cause)
   if (CliError.isCliError(error)) return Effect.void
   const message = Predicate.hasProperty(error, "message") ? String(error.message) : String(error)
-  return Console.error(`roomkey: ${Output.visible(message)}`)
+  const code = Predicate.hasProperty(error, "cause") ? Output.errorCode(error.cause) : undefined
+  const line = message.replaceAll(/\s*\n\s*/g, " ") + (code === undefined ? "" : ` (${code})`)
+  return Console.error(`roomkey: ${Output.visible(line)}`)
 }
 
 export const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {

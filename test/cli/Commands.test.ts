@@ -155,7 +155,7 @@ layer(app, { excludeTestServices: true, timeout: "60 seconds" })("user", (it) =>
       const bob = yield* type("user create bob --password-stdin", { stdin: "correct horse battery\n" })
       assert.include(done(bob).stdout, "password   yes")
       assert.notInclude(bob.stdout, "horse")
-      failed(yield* type("user create ada"), 1, /^roomkey: username_taken: /)
+      failed(yield* type("user create ada"), 1, /^roomkey: username_taken: The username is taken\n$/)
       failed(
         yield* type("user create eve --password-stdin", { stdin: "password\n" }),
         1,
@@ -262,6 +262,17 @@ layer(app, { excludeTestServices: true, timeout: "60 seconds" })("a call that ca
       )
       const elsewhere = `${yield* Server.baseUrl}/docs`
       failed(yield* operator(`tenant list --url ${elsewhere}`), 1, /^roomkey: not_found: /)
+    }))
+
+  it.effect("ends well when nobody reads on, and badly when what it prints is lost", () =>
+    Effect.gen(function* () {
+      done(yield* operator("tenant list", { stdoutFails: "EPIPE" }))
+      failed(yield* operator("tenant list", { stdoutFails: "ENOSPC" }), 1, /\(ENOSPC\)/)
+    }))
+
+  it.effect("names a variable that is wrong, in one line", () =>
+    Effect.gen(function* () {
+      failed(yield* operator("migrate", { env: { PORT: "x" } }), 1, /^roomkey: .*"PORT"/)
     }))
 
   it.effect("ends with 2 for what is typed wrongly, without repeating a password in a URL", () =>

@@ -1,7 +1,19 @@
 // The command line in this process: typed arguments, an environment and a terminal of its own, and what it said.
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { ConfigProvider, Console, Effect, Layer, Option, Queue, Sink, Stdio, Stream, Terminal } from "effect"
+import {
+  ConfigProvider,
+  Console,
+  Effect,
+  Layer,
+  Option,
+  PlatformError,
+  Queue,
+  Sink,
+  Stdio,
+  Stream,
+  Terminal
+} from "effect"
 import { run, teardown } from "../../src/cli/Roomkey.ts"
 
 export interface Said {
@@ -15,6 +27,8 @@ export interface Said {
 export interface Given {
   readonly env?: Record<string, string>
   readonly stdin?: string
+  /** What writing to standard output fails with. */
+  readonly stdoutFails?: string
   /** What is typed where a question is asked; with it, all three streams are a terminal. */
   readonly keys?: string
 }
@@ -23,6 +37,9 @@ const key = (input: string): Terminal.UserInput => ({
   input: Option.some(input),
   key: { name: input === "\n" ? "return" : input, ctrl: false, meta: false, shift: false }
 })
+
+const failure = (code: string) =>
+  PlatformError.systemError({ _tag: "Unknown", module: "Stdio", method: "stdout", cause: { code } })
 
 /** A program that reads its arguments from nowhere else, so that what is in them is all that `ps` shows. */
 export const roomkey = Effect.fnUntraced(function* (args: ReadonlyArray<string>, given: Given = {}) {
@@ -38,7 +55,7 @@ export const roomkey = Effect.fnUntraced(function* (args: ReadonlyArray<string>,
   const stdio = Stdio.make({
     args: Effect.succeed(args),
     stdin: Stream.succeed(new TextEncoder().encode(given.stdin ?? "")),
-    stdout: sink("stdout"),
+    stdout: given.stdoutFails === undefined ? sink("stdout") : () => Sink.fail(failure(given.stdoutFails!)),
     stderr: sink("stderr"),
     stdinIsTerminal: isTerminal,
     stdoutIsTerminal: isTerminal,
