@@ -74,10 +74,15 @@ const importRow = ({ call, client }: Tenant) => ({ fields, line }: Rows.Row) =>
     Effect.catchIf(Predicate.isString, (reason) => Effect.succeed<Outcome>({ line, outcome: "failed", reason }))
   )
 
+const clearLine = "\r\u001b[K"
+
 /** Where bad rows are told: in a file as NDJSON, or on standard error. */
 const reporter = Effect.fnUntraced(function* (path: Option.Option<string>) {
   if (Option.isNone(path)) {
-    return ({ line, reason }: Failed) => Console.error(`line ${line}: ${Output.visible(reason)}`)
+    const { stderrIsTerminal } = yield* Stdio.Stdio
+    // In place of the line that says how far it is.
+    const start = (yield* stderrIsTerminal) ? clearLine : ""
+    return ({ line, reason }: Failed) => Console.error(`${start}line ${line}: ${Output.visible(reason)}`)
   }
   const files = yield* FileSystem.FileSystem
   const file = yield* files.open(path.value, { flag: "w", mode: 0o600 })
@@ -88,8 +93,6 @@ const reporter = Effect.fnUntraced(function* (path: Option.Option<string>) {
 })
 
 const total = ({ created, exists, failed }: Counts): number => created + exists + failed
-
-const clearLine = "\r\u001b[K"
 
 /** One line on a terminal that says how far it is, rewritten twice a second until the scope closes. */
 const showProgress = Effect.fnUntraced(function* (counts: Ref.Ref<Counts>) {

@@ -244,6 +244,8 @@ describe("user import", () => {
         const shown = said.stderr.split("\r\u001b[K")
         assert.deepEqual([shown[0], shown[1], shown.at(-1)], ["", "1 row, 2 a second", ""])
         assert.strictEqual((yield* bringIn(client, text)).stderr, "")
+        const bad = yield* bringIn(client, "username\n ada\n", { keys: "" })
+        assert.match(bad.stderr.split("\r\u001b[K")[1]!, /^line 2: username: .*\n$/)
       }))
   })
 })
