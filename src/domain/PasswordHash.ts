@@ -6,7 +6,7 @@ import type { Password } from "./Password.ts"
 /** Beyond these a stored hash is somebody's attempt to keep the server busy, or to have it killed for its memory. */
 export const argon2Ceiling = { memoryKiB: 1_048_576, iterations: 10, parallelism: 16 }
 const bcryptCost = { minimum: 4, maximum: 15 }
-const scryptCeiling = { logN: 17, memoryBytes: 128 * 1024 * 1024, parallelism: 16, operations: 2 ** 22 }
+const scryptCeiling = { logN: 17, blockSize: 32, memoryBytes: 128 * 1024 * 1024, parallelism: 16, operations: 2 ** 22 }
 
 const notOne = "Expected a hash by argon2id, bcrypt ($2a$, $2b$, $2y$) or scrypt, in PHC form"
 const tooCostly = "Expected a hash that costs less to verify"
@@ -46,8 +46,11 @@ const argon2Problem = ([, , version, costs, salt, hash, ...more]: ReadonlyArray<
   return memory > m || iterations > t || parallelism > p ? tooCostly : undefined
 }
 
+/** A salt of 16 bytes and a hash of 23, each in the one spelling that it has: no other was ever written, none verifies. */
+const bcryptDigest = /^[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$/
+
 const bcryptProblem = ([, , cost = "", digest = "", ...more]: ReadonlyArray<string>): string | undefined => {
-  if (!/^\d\d$/.test(cost) || !/^[./A-Za-z0-9]{53}$/.test(digest) || more.length > 0) return notOne
+  if (!/^\d\d$/.test(cost) || !bcryptDigest.test(digest) || more.length > 0) return notOne
   if (Number(cost) < bcryptCost.minimum) return notOne
   return Number(cost) > bcryptCost.maximum ? tooCostly : undefined
 }
@@ -67,6 +70,8 @@ export const parseScrypt = (phc: string): ScryptHash | undefined => {
   const [logN, r, p] = parameters(costs, ["ln", "r", "p"]) ?? []
   if (!phc.startsWith("$scrypt$") || logN === undefined || r === undefined || p === undefined) return undefined
   if (more.length > 0 || !hasBytes(salt, 8, 64) || !hasBytes(hash, 16, 64)) return undefined
+  // RFC 7914 defines scrypt for N < 2^(128 r / 8), and libraries fail beyond.
+  if (logN >= 16 * r) return undefined
   return { n: 2 ** logN, r, p, salt, hash }
 }
 
@@ -74,8 +79,9 @@ const scryptProblem = (phc: string): string | undefined => {
   const parsed = parseScrypt(phc)
   if (parsed === undefined) return notOne
   const { n, p, r } = parsed
-  const { logN, memoryBytes, operations, parallelism } = scryptCeiling
-  return n > 2 ** logN || 128 * n * r > memoryBytes || p > parallelism || n * r * p > operations ? tooCostly : undefined
+  const { blockSize, logN, memoryBytes, operations, parallelism } = scryptCeiling
+  if (n > 2 ** logN || r > blockSize || p > parallelism) return tooCostly
+  return 128 * n * r > memoryBytes || n * r * p > operations ? tooCostly : undefined
 }
 
 /** Why `phc` cannot be taken over, if it cannot. Looks at each character a fixed number of times. */

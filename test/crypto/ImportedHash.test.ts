@@ -1,6 +1,11 @@
-// Known answers, made by others: bcrypt's from the test vectors of crypt_blowfish, scrypt's by Python's hashlib.
+// Known answers, made by others: bcrypt's from the test vectors of crypt_blowfish and by libxcrypt, scrypt's by Python's
+// hashlib. And every hash that is taken over can be verified: one that could not would fail at its owner's login.
 import { assert, describe, it } from "@effect/vitest"
+import { hash as bcrypt } from "@node-rs/bcrypt"
+import { Effect, Schema } from "effect"
+import { randomBytes, scryptSync } from "node:crypto"
 import { importedVerifier } from "../../src/crypto/ImportedHash.ts"
+import { hashProblem } from "../../src/domain/PasswordHash.ts"
 
 const long = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
@@ -10,6 +15,19 @@ const known: ReadonlyArray<readonly [password: string, hash: string]> = [
   ["U*U*U", "$2y$05$XXXXXXXXXXXXXXXXXXXXXOAcXxm9kjPGEMsLznoKqmqw7tc8WCx4a"],
   [`${long}chars after 72 are ignored`, "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui"],
   [`${long}and so are these`, "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui"],
+  ["p\u00e4ssw\u00f6rd", "$2y$04$abcdefghijklmnopqrstuuyx2n0Zzopyr9QuYTMCfOJJOj526QVoC"],
+  // The 72nd byte is the first half of a character.
+  [`${"a".repeat(71)}\u00e9tail`, "$2b$04$abcdefghijklmnopqrstuuoVx8RufeJl2sf6nnK3ltb8OHjZZZsny"],
+  // More bytes than fit the one byte in which old implementations counted them.
+  [`x${"\u00e9".repeat(200)}`, "$2a$04$abcdefghijklmnopqrstuunt1F6iRePqdLv.sStq15vGl7/EUVfPO"],
+  [
+    "correct horse battery",
+    "$scrypt$ln=15,r=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$iapvgcBlWQDil7lb/8WmjcyKA2pK0pTGV4I1Ky4cop8"
+  ],
+  [
+    "correct horse battery",
+    "$scrypt$ln=4,r=32,p=16$MDEyMzQ1Njc4OWFiY2RlZg$GsVkKM48xAddzjN2GNOxCBpEsMmfUY+/EMquDXa4kso"
+  ],
   [
     "correct horse battery",
     "$scrypt$ln=14,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$ebnHHTApWa0oNoXTYCCHxLXDaejcvcTRQhZaD1OJNCE"
@@ -21,6 +39,11 @@ const known: ReadonlyArray<readonly [password: string, hash: string]> = [
   ]
 ]
 
+const scryptSalt = "MDEyMzQ1Njc4OWFiY2RlZg"
+const scryptHash = "ebnHHTApWa0oNoXTYCCHxLXDaejcvcTRQhZaD1OJNCE"
+
+const unpadded = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64").replace(/=+$/, "")
+
 describe("importedVerifier", () => {
   it("knows the password of each hash, and no other", async () => {
     for (const [password, hash] of known) {
@@ -31,6 +54,46 @@ describe("importedVerifier", () => {
       }
     }
   })
+
+  it.effect.prop(
+    "verifies every scrypt hash that is taken over",
+    [Schema.Struct({
+      password: Schema.String,
+      ln: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 6 })),
+      r: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 40 })),
+      p: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 18 })),
+      saltBytes: Schema.Int.check(Schema.isBetween({ minimum: 8, maximum: 64 })),
+      hashBytes: Schema.Int.check(Schema.isBetween({ minimum: 16, maximum: 64 }))
+    })],
+    ([{ hashBytes, ln, p, password, r, saltBytes }]) =>
+      Effect.promise(async () => {
+        const salt = randomBytes(saltBytes)
+        const phc = `$scrypt$ln=${ln},r=${r},p=${p}$${unpadded(salt)}$` +
+          unpadded(scryptSync(password, salt, hashBytes, { N: 2 ** ln, r, p }))
+        const verify = importedVerifier(phc)
+        if (r > 32 || p > 16) return assert.isUndefined(verify, phc)
+        assert.isTrue(await verify!(password), phc)
+        assert.isFalse(await verify!(`${password}x`), phc)
+      }),
+    { arbitrary: { runs: 100 } }
+  )
+
+  it("fails for no scrypt hash that is taken over, at the edges of its parameters", async () => {
+    const powers = Array.from({ length: 20 }, (_, n) => n)
+    const cheap = powers.flatMap((r) => powers.map((ln) => [ln + 1, r] as const)).filter(([ln, r]) => ln + r <= 17)
+    const hashes = cheap.map(([ln, r]) => `$scrypt$ln=${ln},r=${2 ** r},p=1$${scryptSalt}$${scryptHash}`)
+    const taken = hashes.filter((phc) => hashProblem(phc) === undefined)
+    assert.isAbove(taken.length, 50)
+    for (const phc of taken) assert.isFalse(await importedVerifier(phc)!("a wrong password"), phc)
+  })
+
+  it.effect.prop("verifies every hash that bcrypt writes", [Schema.String], ([text]) =>
+    Effect.promise(async () => {
+      const password = text.toWellFormed().replaceAll("\u0000", "")
+      const phc = await bcrypt(password, 4)
+      assert.isTrue(await importedVerifier(phc)!(password), phc)
+      assert.isFalse(await importedVerifier(phc)!(`x${password}`), phc)
+    }), { arbitrary: { runs: 50 } })
 
   it("answers no, and does not fail, at the highest cost that is let in", async () => {
     const verify = importedVerifier(

@@ -14,7 +14,9 @@ const good = [
   `$2b$15$${digest}`,
   `$2y$10$${digest}`,
   `$scrypt$ln=14,r=8,p=1$${salt}$${hash}`,
-  `$scrypt$ln=17,r=8,p=4$${salt}$${hash}`
+  `$scrypt$ln=17,r=8,p=4$${salt}$${hash}`,
+  `$scrypt$ln=15,r=1,p=1$${salt}$${hash}`,
+  `$scrypt$ln=1,r=32,p=16$${salt}$${hash}`
 ]
 
 const tooCostly = [
@@ -24,10 +26,12 @@ const tooCostly = [
   `$argon2id$v=19$m=9999999999,t=9999999999,p=1$${salt}$${hash}`,
   `$2b$16$${digest}`,
   `$2b$99$${digest}`,
-  `$scrypt$ln=18,r=1,p=1$${salt}$${hash}`,
+  `$scrypt$ln=18,r=2,p=1$${salt}$${hash}`,
   `$scrypt$ln=17,r=9,p=1$${salt}$${hash}`,
   `$scrypt$ln=17,r=8,p=5$${salt}$${hash}`,
   `$scrypt$ln=4,r=1,p=17$${salt}$${hash}`,
+  `$scrypt$ln=1,r=33,p=1$${salt}$${hash}`,
+  `$scrypt$ln=1,r=524288,p=1$${salt}$${hash}`,
   `$scrypt$ln=9999999999,r=9999999999,p=9999999999$${salt}$${hash}`
 ]
 
@@ -66,6 +70,8 @@ const notOne = [
   `$scrypt$N=16384,r=8,p=1$${salt}$${hash}`,
   `$scrypt$ln=0,r=8,p=1$${salt}$${hash}`,
   `$scrypt$ln=14,r=8,p=1$$${hash}`,
+  // scrypt is defined for N < 2^(16 r).
+  `$scrypt$ln=16,r=1,p=1$${salt}$${hash}`,
   ` $2b$10$${digest}`,
   `\u0000$2b$10$${digest}`,
   `$2b$10$${"\u{1d7d8}".repeat(53)}`,
@@ -95,6 +101,15 @@ describe("PasswordHash", () => {
       }
       for (const more of [" ", "$", "=", "\n", "$x"]) assert.isDefined(hashProblem(phc + more), phc + more)
     }
+  })
+
+  it("is bcrypt's in the one spelling that bcrypt writes: no bits where no byte ends", () => {
+    const taken = (spelling: (character: string) => string) =>
+      Array.from("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789").filter((character) =>
+        hashProblem(`$2b$10$${spelling(character)}`) === undefined
+      ).join("")
+    assert.strictEqual(taken((character) => digest.slice(0, 21) + character + digest.slice(22)), ".Oeu")
+    assert.strictEqual(taken((character) => digest.slice(0, 52) + character), ".CGKOSWaeimquy26")
   })
 
   it.effect("keeps the hash out of what says why it was refused", () =>
