@@ -14,6 +14,7 @@ import * as Server from "./support/Server.ts"
 const piece = 10
 
 const hex = (bytes: number) => randomBytes(bytes).toString("hex")
+const unpadded = (bytes: number) => randomBytes(bytes).toString("base64").replace(/=+$/, "")
 
 /** Everything that left the service by a side door. */
 const makeCapture = () => {
@@ -122,6 +123,8 @@ const journey = (vault: Vault) =>
     const password = vault.text("the right password", `right ${hex(8)}`)
     const wrong = vault.text("a wrong password", `wrong ${hex(8)}`)
     const next = vault.text("the next password", `next ${hex(8)}`)
+    const bytes = vault.text("an imported hash", unpadded(32))
+    const imported = `$scrypt$ln=4,r=8,p=1$${unpadded(16)}$${bytes}`
     const weak = vault.text("a weak password", `weakly ${hex(8)}`)
     const forged = vault.token("a forged token", hex(32))
 
@@ -130,6 +133,12 @@ const journey = (vault: Vault) =>
     yield* succeed("GET", "/api/admin/tenants", { bearer: adminKey })
     const first = yield* succeed("POST", "/api/auth/auto", { bearer: api_key, json: { username: "ada" } })
     const user = yield* succeed("POST", "/api/tenant/users", { bearer: api_key, json: { username: "bob", password } })
+    const brought = (username: string, password_hash: unknown) => ({
+      bearer: api_key,
+      json: { username, password_hash }
+    })
+    const ivy = yield* succeed("POST", "/api/tenant/users", brought("ivy", imported))
+    yield* succeed("GET", `/api/tenant/users/${ivy.id}`, { bearer: api_key })
     yield* succeed("GET", "/api/tenant/users", { headers: { "x-api-key": api_key } })
     const login = (password: string) => ({ json: { app_id, username: "bob", password } })
     const byPassword = yield* succeed("POST", "/api/auth/token", login(password))
@@ -176,6 +185,16 @@ const journey = (vault: Vault) =>
       json: { username: "eve", password: weak.slice(0, 7) }
     })
     yield* fail(400, "POST", "/api/tenant/users", { bearer: api_key, json: { username: weak, password: weak } })
+    for (
+      const hash of [`${imported}=`, imported.replace("ln=4", "ln=40"), imported.slice(9), [imported], { imported }]
+    ) {
+      yield* fail(400, "POST", "/api/tenant/users", brought("mallory", hash))
+    }
+    yield* fail(400, "POST", "/api/tenant/users", {
+      bearer: api_key,
+      json: { username: "mallory", password, password_hash: imported }
+    })
+    yield* fail(401, "POST", "/api/auth/token", { json: { app_id, username: "ivy", password } })
     yield* fail(400, "PUT", `/api/tenant/users/x/password`, { bearer: api_key, json: { password } })
     yield* fail(404, "PUT", `/api/tenant/users/99999/password`, { bearer: api_key, json: { password } })
     yield* fail(401, "GET", "/api/me", { headers: { authorization: `Basic ${second.token}` } })
@@ -204,6 +223,11 @@ const journey = (vault: Vault) =>
     yield* sql`alter table users add constraint broken check (password_hash is null) not valid`
     yield* fail(500, "PUT", `/api/tenant/users/${user.id}/password`, { bearer: api_key, json: { password: next } })
     yield* fail(500, "POST", "/api/tenant/users", { bearer: api_key, json: { username: "eve", password: next } })
+    yield* fail(500, "PUT", `/api/tenant/users/${user.id}/password`, {
+      bearer: api_key,
+      json: { password_hash: imported }
+    })
+    yield* fail(500, "POST", "/api/tenant/users", brought("eve", imported))
     yield* sql`alter table users drop constraint broken`
     yield* sql`alter table sessions rename to sessions_away`
     yield* broken(500)

@@ -16,7 +16,19 @@ const costly = {
   "bcrypt's cost": bcrypt.replace("$04$", "$31$"),
   "scrypt's memory": `$scrypt$ln=30,r=8,p=1$${salt}$${hash}`,
   "scrypt's block size": `$scrypt$ln=10,r=4294967295,p=1$${salt}$${hash}`,
+  "scrypt beyond its definition": `$scrypt$ln=16,r=1,p=1$${salt}$${hash}`,
   "scrypt's parallelism": `$scrypt$ln=1,r=1,p=1073741823$${salt}$${hash}`
+}
+
+const malformed = {
+  "one of 60,000 characters": bcrypt.repeat(1000),
+  "60,000 parts": "$".repeat(60_000),
+  "a number of 60,000 digits": `$scrypt$ln=${"1".repeat(60_000)},r=8,p=1$${salt}$${hash}`,
+  "NUL": `${bcrypt}\u0000`,
+  "a lone surrogate": bcrypt.replace("E5", "\ud800"),
+  "digits of another script": bcrypt.replace("04", "\u0660\u0664"),
+  "base64 for URLs": `$scrypt$ln=4,r=8,p=1$${salt}$${hash.replace("N", "-")}`,
+  "padded base64": `$scrypt$ln=4,r=8,p=1$${salt}==$${hash}=`
 }
 
 let next = 0
@@ -30,7 +42,7 @@ const isRefused = (answer: Server.Answer, path: string) => {
 }
 
 layer(Server.layer(), Wire.options)("CostlyImportedHash", (it) => {
-  for (const [name, password_hash] of Object.entries(costly)) {
+  for (const [name, password_hash] of Object.entries({ ...costly, ...malformed })) {
     it.effect(`is refused: ${name}`, () =>
       Effect.gen(function* () {
         const tenant = yield* Wire.makeTenant

@@ -27,12 +27,17 @@ const output = "HbU6bZ1VeqomUHdX5rMqZU4O41xgY0+WA8ItKtTzEv4"
 const phc = (parameters: string, variant = "argon2id", version = "v=19") =>
   `$${variant}$${version}$${parameters}$${salt}$${output}`
 
+const bcrypt = "$2b$04$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
+const scrypt = `$scrypt$ln=4,r=8,p=1$${salt}$${output}`
+
 const unreadable = [
   "",
   "x",
   "$",
   "hunter22",
-  "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+  "$2x$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+  "$2b$16$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+  `$scrypt$ln=16,r=1,p=1$${salt}$${output}`,
   phc("m=64,t=1,p=1").slice(0, -1),
   `${phc("m=64,t=1,p=1")}=`,
   `${phc("m=64,t=1,p=1")}\n`,
@@ -145,6 +150,8 @@ layer(hasherWith({}))("PasswordHasherArgon2", (it) => {
       const calls = [
         hasher.hash(any),
         hasher.verify(any, phc("m=64,t=1,p=1")),
+        hasher.verify(any, bcrypt),
+        hasher.verify(any, scrypt),
         hasher.verify(any, "unreadable"),
         hasher.verify(any, phc("m=4294967295,t=1,p=1")),
         hasher.verifyNothing(any)
@@ -167,6 +174,8 @@ layer(hasherWith({}))("PasswordHasherArgon2", (it) => {
       assert.isFalse(hasher.needsRehash(phc("t=1,m=64,p=1")))
       for (
         const other of [
+          bcrypt,
+          scrypt,
           phc("m=65,t=1,p=1"),
           phc("m=63,t=1,p=1"),
           phc("m=64,t=2,p=1"),

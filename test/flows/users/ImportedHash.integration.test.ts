@@ -6,7 +6,10 @@ import { PasswordHash } from "../../../src/domain/PasswordHash.ts"
 import { authenticate } from "../../../src/flows/sessions/Authenticate.ts"
 import { passwordAuth } from "../../../src/flows/sessions/PasswordAuth.ts"
 import { createUser } from "../../../src/flows/users/CreateUser.ts"
+import { changePassword } from "../../../src/flows/users/ChangePassword.ts"
 import { setPassword } from "../../../src/flows/users/SetPassword.ts"
+import { PasswordHasher } from "../../../src/services/PasswordHasher.ts"
+import { UserRepository } from "../../../src/services/UserRepository.ts"
 import * as World from "../../support/World.ts"
 
 const hashed = Schema.decodeSync(PasswordHash)
@@ -46,8 +49,11 @@ layer(World.layer(), { timeout: "60 seconds" })("imported hashes", (it) => {
         const first = yield* login(appId, password)
         assert.match(yield* storedHash(id), /^\$argon2id\$v=19\$m=64,t=1,p=1\$/)
         assert.strictEqual((yield* authenticate(first.token)).user.id, id)
+        const upgraded = yield* storedHash(id)
         assert.strictEqual((yield* Effect.flip(login(appId, "a wrong password")))._tag, "InvalidCredentials")
         assert.strictEqual((yield* login(appId, password)).user.id, id)
+        assert.strictEqual(yield* storedHash(id), upgraded)
+        assert.strictEqual((yield* authenticate(first.token)).user.id, id)
       }))
 
     it.effect(`set by ${format} end the sessions of before`, () =>
@@ -57,6 +63,38 @@ layer(World.layer(), { timeout: "60 seconds" })("imported hashes", (it) => {
         yield* setPassword(tenantId, user.id, { passwordHash: hashed(hash) })
         assert.strictEqual((yield* Effect.flip(authenticate(token)))._tag, "InvalidToken")
         assert.strictEqual((yield* login(appId, password)).user.id, user.id)
+      }))
+
+    it.effect(`by ${format} leave a password alone that is set while the hash is made anew`, () =>
+      Effect.gen(function* () {
+        const { appId, id: tenantId } = yield* World.makeTenant()
+        const { id } = yield* createUser(tenantId, { username: World.username("ada") }, { passwordHash: hashed(hash) })
+        const hasher = yield* PasswordHasher
+        const users = yield* UserRepository
+        const next = "another horse battery"
+        const set = yield* hasher.hash(Redacted.make(next))
+        const late = PasswordHasher.of({
+          ...hasher,
+          hash: (any) => Effect.tap(hasher.hash(any), () => Effect.orDie(users.setPassword(tenantId, id, set)))
+        })
+        const { token } = yield* Effect.provideService(login(appId, password), PasswordHasher, late)
+        assert.strictEqual(yield* storedHash(id), set)
+        assert.strictEqual((yield* Effect.flip(authenticate(token)))._tag, "InvalidToken")
+        assert.strictEqual((yield* Effect.flip(login(appId, password)))._tag, "InvalidCredentials")
+        assert.strictEqual((yield* login(appId, next)).user.id, id)
+      }))
+
+    it.effect(`by ${format} let their owner change the password`, () =>
+      Effect.gen(function* () {
+        const { apiKey, appId, id: tenantId } = yield* World.makeTenant()
+        const { id } = yield* createUser(tenantId, { username: World.username("ada") }, { passwordHash: hashed(hash) })
+        const principal = yield* authenticate((yield* World.signIn(apiKey, "ada")).token)
+        const change = (current: string) =>
+          changePassword(principal, { current: Redacted.make(current), next: Redacted.make("another horse battery") })
+        assert.strictEqual((yield* Effect.flip(change("a wrong password")))._tag, "InvalidCredentials")
+        yield* change(password)
+        assert.match(yield* storedHash(id), /^\$argon2id\$v=19\$m=64,t=1,p=1\$/)
+        assert.strictEqual((yield* login(appId, "another horse battery")).user.id, id)
       }))
   }
 })
