@@ -44,7 +44,7 @@ export const RoomkeyConfig = Config.all({
   host: Config.String("HOST").pipe(Config.withDefault("0.0.0.0")),
   /** A PostgreSQL URL; without it the embedded database is used. */
   databaseUrl: Config.option(Config.Redacted("DATABASE_URL")),
-  databaseConnections: int("DATABASE_CONNECTIONS", 4, 200, 8),
+  databaseConnections: int("DATABASE_CONNECTIONS", 5, 200, 8),
   dataDir,
   adminKey,
   accessTtl: duration("ACCESS_TTL", "1 hour", "365 days"),

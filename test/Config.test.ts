@@ -26,7 +26,7 @@ describe("RoomkeyConfig", () => {
     Effect.gen(function* () {
       const wrong = {
         PORT: ["-1", "65536", "0x10", "1e3", "4000.5", " ", "many"],
-        DATABASE_CONNECTIONS: ["3", "201"],
+        DATABASE_CONNECTIONS: ["4", "201"],
         ACCESS_TTL: ["1500 millis", "0 seconds", "-1 hour", "Infinity", "366 days", "soon"],
         SESSION_TTL: ["4000 days"],
         SOCKET_DRAIN: ["0 seconds", "6 seconds"],

@@ -6,7 +6,7 @@ import { hashProblem, parseScrypt, type ScryptHash } from "../domain/PasswordHas
 const verifyScrypt = (password: string, { hash, n, p, r, salt }: ScryptHash): Promise<boolean> => {
   const expected = Buffer.from(hash, "base64")
   // What the work needs, and something for the library beside it.
-  const maxmem = 128 * n * r + 128 * r * p + 1024 * 1024
+  const maxmem = 128 * r * (n + p + 2) + 1024 * 1024
   return new Promise((resolve, reject) =>
     scrypt(
       password,

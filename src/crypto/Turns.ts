@@ -10,6 +10,9 @@ interface Turn {
   called: boolean
 }
 
+/** A caller who has waited so long is better told to come again. */
+const patience = "4 seconds"
+
 /**
  * At most `concurrency` pieces of work run and `queue` wait. One more fails at once; or, if its owner has fewer waiting
  * than another, the last of the other's.
@@ -89,7 +92,15 @@ export const makeTurns = (concurrency: number, queue: number) => {
         const turn = enter(owner)
         return makeRoom.pipe(
           Effect.andThen(report),
-          Effect.andThen(restore(Deferred.await(turn.come))),
+          Effect.andThen(restore(Effect.timeoutOrElse(Deferred.await(turn.come), {
+            duration: patience,
+            orElse: () => {
+              // Called in the same moment: the turn is there.
+              if (turn.called) return Effect.void
+              leave(owner, turn)
+              return Effect.andThen(report, refuse)
+            }
+          }))),
           // Interrupted between being called up and taking the turn: pass it on.
           Effect.onInterrupt(() => {
             if (turn.called) return release

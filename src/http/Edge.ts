@@ -166,19 +166,18 @@ const counted = (method: string, status: number) => {
   return counter
 }
 
-/** Milliseconds until a caller is told that the database is away. */
+/** Milliseconds that a request waits for the database in all, short of the five seconds in which it is answered. */
 const patience = 4500
 
 /** Most requests end without anybody asking where they came from. */
 class HttpCaller implements Caller {
-  readonly deadline: number
+  readonly patience = { left: patience }
   readonly #request: HttpServerRequest.HttpServerRequest
   readonly #hops: number
 
-  constructor(request: HttpServerRequest.HttpServerRequest, hops: number, now: number) {
+  constructor(request: HttpServerRequest.HttpServerRequest, hops: number) {
     this.#request = request
     this.#hops = hops
-    this.deadline = now + patience
   }
 
   get address(): string | null {
@@ -214,7 +213,7 @@ export const layer = HttpRouter.middleware(
         const answer = refused ?? (yield* app.pipe(
           Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), (cause) => fromCause(request, cause)),
           Effect.annotateLogs("requestId", requestId),
-          Effect.provideService(Caller, new HttpCaller(request, hops, started))
+          Effect.provideService(Caller, new HttpCaller(request, hops))
         ))
         const finished = finish(request, answer, requestId)
         // Who keeps its connection would else meet the end of this instance with its next request.

@@ -1,7 +1,8 @@
 // Events in PostgreSQL. They are gathered for a moment and written many at a time, so that a sign-in does not pay for its
-// own; an instance that is killed takes those of its last moment with it.
+// own; an instance that is killed takes those of its last moment with it, and those that were on their way when the
+// database went away may be written twice.
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { Clock, Duration, Effect, Latch, Layer, Metric, Schema, Semaphore } from "effect"
+import { Clock, Duration, Effect, Fiber, Latch, Layer, Metric, Schema, Semaphore } from "effect"
 import { ActorKind, AuditDetail, type AuditRecord, AuditType, type PeriodUsage } from "../domain/AuditEvent.ts"
 import { ApiKeyId, SessionId, type TenantId, UserId } from "../domain/Ids.ts"
 import { auditDropped } from "../Metrics.ts"
@@ -19,7 +20,10 @@ const maxWaiting = 20_000
 
 const socketOpened = "socket_opened"
 
-/** $1 a JSON array of `Waiting`. In the order of tenants, so that two instances do not lock each other out. */
+/**
+ * $1 a JSON array of `Waiting`. In the order of tenants, so that two instances do not lock each other out. Of a user who
+ * was erased meanwhile no address is kept.
+ */
 const writeStatement = `
 with event as (
   select * from jsonb_to_recordset($1::jsonb) as event (
@@ -36,9 +40,12 @@ with event as (
   set sign_ins = u.sign_ins + excluded.sign_ins, sockets = u.sockets + excluded.sockets
 )
 insert into events (tenant_id, at, type, actor, api_key_id, user_id, session_id, address, user_agent, detail)
-select tenant_id, now() - make_interval(secs => age), type, actor, api_key_id, user_id, session_id, address, user_agent,
-  detail
-from event where type <> '${socketOpened}'`
+select tenant_id, now() - make_interval(secs => age), type, actor, api_key_id, user_id, session_id,
+  case when known then address end, case when known then user_agent end, detail
+from event cross join lateral (
+  select type = 'user_erased' or user_id is null or exists (select from users where id = user_id) as known
+) user_known
+where type <> '${socketOpened}'`
 
 const listStatement = `
 select id::float8 as id, (extract(epoch from at) * 1000)::float8 as at, type, actor, api_key_id,
@@ -103,7 +110,7 @@ interface Waiting {
 export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
   AuditLog,
   Effect.gen(function* () {
-    const { apart, attempt, sql } = yield* Queries
+    const { attempt, scanning, sql } = yield* Queries
     const eventRows = rows(EventRow)
     const countRows = rows(CountRow)
     const periodRows = rows(PeriodRow)
@@ -118,7 +125,7 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
     })
 
     /** What could not be written waits on; what the database will not have is given up, or it would block the rest. */
-    const flush = writing.withPermit(Effect.gen(function* () {
+    const write = writing.withPermit(Effect.gen(function* () {
       while (waiting.length > 0) {
         const batch = waiting.slice(0, batchSize)
         const now = yield* Clock.currentTimeMillis
@@ -134,6 +141,9 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
       }
     }))
 
+    /** Who asks may go away meanwhile: a batch that was sent is not sent again because nobody waited for the answer. */
+    const flush = Effect.flatMap(Effect.forkDetach(write), Fiber.join)
+
     yield* Effect.addFinalizer(() => flush.pipe(Effect.timeout(Duration.seconds(2)), Effect.ignore))
     yield* some.await.pipe(
       Effect.andThen(Effect.sleep(gatherFor)),
@@ -143,6 +153,9 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
       Effect.forever,
       Effect.forkScoped
     )
+
+    /** As far as that does not take long. */
+    const upToDate = flush.pipe(Effect.timeout(Duration.seconds(1)), Effect.ignore)
 
     return AuditLog.of({
       record: Effect.fnUntraced(function* (event) {
@@ -162,7 +175,7 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
       }),
       countSocket: (tenantId: TenantId) => push({ tenant_id: tenantId, type: socketOpened }),
       list: Effect.fnUntraced(function* (tenantId, { before, limit }) {
-        yield* flush
+        yield* upToDate
         const found = yield* attempt(
           "listEvents",
           sql.unsafe(listStatement, [tenantId, before ?? null, limit + 1]).pipe(Effect.flatMap(eventRows))
@@ -171,10 +184,10 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
         return { items, next: found.length > limit ? items[items.length - 1]?.id ?? null : null }
       }),
       usage: Effect.fnUntraced(function* (tenantId) {
-        yield* flush
+        yield* upToDate
         return yield* attempt(
           "usage",
-          apart(Effect.gen(function* () {
+          scanning(tenantId)(Effect.gen(function* () {
             const [counts] = yield* Effect.flatMap(sql.unsafe(countStatement, [tenantId]), countRows)
             const days = yield* Effect.flatMap(sql.unsafe(daysStatement, [tenantId]), periodRows)
             const months = yield* Effect.flatMap(sql.unsafe(monthsStatement, [tenantId]), periodRows)

@@ -1,8 +1,20 @@
 // From a SQL statement to a typed answer in bounded time. What the database refuses for its own reasons is
 // `StoreUnavailable`; a statement that is wrong is a bug, and so a defect.
 import { PgClient, type PgPoolConfig } from "@effect/sql-pg/PgClient"
-import { Clock, Context, Effect, Fiber, Layer, Metric, Predicate, Schema, Semaphore } from "effect"
+import {
+  Clock,
+  Context,
+  Effect,
+  Fiber,
+  Layer,
+  Metric,
+  PartitionedSemaphore,
+  Predicate,
+  Schema,
+  Semaphore
+} from "effect"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import type { TenantId } from "../domain/Ids.ts"
 import { StoreUnavailable } from "../domain/Unavailable.ts"
 import { storeFailures } from "../Metrics.ts"
 import { Caller } from "../services/Caller.ts"
@@ -84,6 +96,10 @@ export class Queries extends Context.Service<Queries, {
    * take its time. So many connections are given away like this that others are left.
    */
   readonly apart: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
+  /** `apart`, for what reads all of a tenant: one at a time, and tenants in turn. */
+  readonly scanning: (
+    tenantId: TenantId
+  ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
 }>()("roomkey/postgres/Queries") {
   static readonly layer: Layer.Layer<Queries, never, PgClient> = Layer.effect(
     Queries,
@@ -91,11 +107,12 @@ export class Queries extends Context.Service<Queries, {
       const sql = yield* PgClient
       const { maxConnections = 10 }: PgPoolConfig = sql.config
       // Those who met a lock wait among themselves: a row that stays locked holds up no transaction on another.
-      const turns = yield* Semaphore.make(Math.max(1, Math.floor(maxConnections * 3 / 8)))
+      const turns = yield* Semaphore.make(Math.max(1, Math.floor(maxConnections / 4)))
       const afterALock = yield* Semaphore.make(Math.max(1, Math.floor(maxConnections / 4)))
+      const scans = yield* PartitionedSemaphore.make<TenantId>({ permits: 1 })
       const contended = new Map<string, number>()
 
-      const onItsOwn = (turns: Semaphore.Semaphore) =>
+      const onItsOwn = (turns: Pick<Semaphore.Semaphore, "withPermit">) =>
       <A, E, R>(
         effect: Effect.Effect<A, E, R>
       ): Effect.Effect<A, E | SqlError, R> =>
@@ -103,6 +120,7 @@ export class Queries extends Context.Service<Queries, {
 
       const apart = onItsOwn(turns)
       const patiently = onItsOwn(afterALock)
+      const scanning = (tenantId: TenantId) => onItsOwn({ withPermit: scans.withPermit(tenantId) })
 
       const remember = (row: string) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
@@ -143,21 +161,25 @@ export class Queries extends Context.Service<Queries, {
           if (expected !== undefined) return Effect.fail(expected)
           return isUnavailable(error) ? unavailable(operation, error.reason.cause) : Effect.die(error)
         }
+        const late = Effect.suspend(() => unavailable(operation, "no answer in time"))
         return Effect.flatMap(
           times,
-          ({ left, now }) =>
-            answeredInTime(run(effect, row, now)).pipe(
-              Effect.timeoutOrElse({ duration: left, orElse: () => unavailable(operation, "no answer in time") }),
+          ({ left, now, spend }) =>
+            (left === 0 ? late : Effect.timeoutOrElse(answeredInTime(run(effect, row, now)), {
+              duration: left,
+              orElse: () => late
+            })).pipe(
               Effect.catchIf((error) => isSqlError(error), translate),
               // A transaction that cannot roll back, because its connection is gone, reports that as a defect.
               Effect.catchDefect((defect) =>
                 isSqlError(defect) && isUnavailable(defect) ? translate(defect) : Effect.die(defect)
-              )
+              ),
+              Effect.ensuring(spend)
             )
         ) as Effect.Effect<A, Exclude<E, SqlError> | E2 | StoreUnavailable, R>
       }
 
-      return Queries.of({ sql, attempt, apart })
+      return Queries.of({ sql, attempt, apart, scanning })
     })
   )
 }
@@ -165,9 +187,17 @@ export class Queries extends Context.Service<Queries, {
 const metALock = (error: unknown): boolean => isSqlError(error) && error.reason._tag === "LockTimeoutError"
 
 const times = Effect.gen(function* () {
-  const { deadline } = yield* Caller
-  const now = yield* Clock.currentTimeMillis
-  return { now, left: deadline === undefined ? patience : Math.max(0, Math.min(patience, deadline - now)) }
+  const caller = yield* Caller
+  const clock = yield* Clock.Clock
+  const now = clock.currentTimeMillisUnsafe()
+  const budget = caller.patience
+  return {
+    now,
+    left: budget === undefined ? patience : Math.max(0, Math.min(patience, budget.left)),
+    spend: Effect.sync(() => {
+      if (budget !== undefined) budget.left -= clock.currentTimeMillisUnsafe() - now
+    })
+  }
 })
 
 /** Reads rows by their schema; a row of another shape is a bug. */

@@ -1,11 +1,17 @@
 // What is over goes, a small batch at a time, so that nothing waits behind it. Of several instances one takes each turn.
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { Cause, Duration, Effect, Layer, Schedule, Schema } from "effect"
 import { RetentionPolicy } from "../domain/Retention.ts"
 import { Queries, rows } from "./Query.ts"
 
-/** Rows looked at in one turn. */
+/** Sessions looked at in one turn. */
 const batch = 2000
+
+/** Rows of each kind removed in one turn, short enough that nobody notices the wait. */
+const smallBatch = 250
+
+/** Between two turns of one sweep that is not done. */
+const breath = "100 millis"
 
 const every = "5 seconds"
 
@@ -31,64 +37,90 @@ with seen as (
 ), gone as (
   delete from sessions s using seen, turn where s.id = seen.id and seen.over
 )
-select name from turn`
+select (select count(*) from turn, seen where seen.over)::float8 as gone`
 
 /** The tenants are gone for everybody since a minute, so that no sign-in is still on its way. */
 const deletedTenants = `
 select id from tenants where deleted_at < now() - interval '1 minute'`
 
+/** A user goes in the turn after the last of its sessions, which are found by an index each if open or ended. */
 const sweepTenantsStatement = `
 with batch as (
-  select u.id from users u where u.tenant_id in (${deletedTenants}) limit ${batch} for update skip locked
+  select u.id from users u where u.tenant_id in (${deletedTenants}) limit ${smallBatch} for update skip locked
+), theirs as (
+  (select s.id, s.user_id from batch join sessions s on s.user_id = batch.id where s.ended_at is null limit ${smallBatch})
+  union all
+  (select s.id, s.user_id from batch join sessions s on s.user_id = batch.id where s.ended_at is not null
+    limit ${smallBatch})
 ), sessions_gone as (
-  delete from sessions s using batch where s.user_id = batch.id
+  delete from sessions s using theirs where s.id = theirs.id returning s.id
 ), users_gone as (
-  delete from users u using batch where u.id = batch.id returning u.id
+  delete from users u using batch
+  where u.id = batch.id and not exists (select from theirs where theirs.user_id = batch.id)
+    and (select count(*) from theirs) < ${smallBatch}
+  returning u.id
 ), channels_gone as (
-  delete from channels where id in (select id from channels where tenant_id in (${deletedTenants}) limit ${batch})
+  delete from channels where id in (
+    select id from channels where tenant_id in (${deletedTenants}) limit ${smallBatch}
+  )
   returning id
 ), events_gone as (
   delete from events e using (
-    select tenant_id, id from events where tenant_id in (${deletedTenants}) limit ${batch}
+    select tenant_id, id from events where tenant_id in (${deletedTenants}) limit ${smallBatch}
   ) b where e.tenant_id = b.tenant_id and e.id = b.id
   returning e.id
 )
-select ((select count(*) from users_gone) + (select count(*) from channels_gone) + (select count(*) from events_gone))::float8
-  as gone`
+select ((select count(*) from sessions_gone) + (select count(*) from users_gone) + (select count(*) from channels_gone) +
+  (select count(*) from events_gone))::float8 as gone`
 
 const removeTenantsStatement = `
 with usage_gone as (
   delete from usage_days where tenant_id in (${deletedTenants})
 )
 delete from tenants t where t.id in (${deletedTenants})
-  and not exists (select from users where tenant_id = t.id) and not exists (select from channels where tenant_id = t.id)`
-
-const goneRows = rows(Schema.Struct({ gone: Schema.Finite }))
+  and not exists (select from users where tenant_id = t.id) and not exists (select from channels where tenant_id = t.id)
+returning 1 as gone`
 
 /** $1 seconds that an event is kept. */
 const sweepEventsStatement = `
 delete from events e using (
-  select tenant_id, id from events where at < now() - make_interval(secs => $1::float8) limit ${batch}
+  select tenant_id, id from events where at < now() - make_interval(secs => $1::float8) limit ${smallBatch}
   for update skip locked
-) b where e.tenant_id = b.tenant_id and e.id = b.id`
+) b where e.tenant_id = b.tenant_id and e.id = b.id
+returning 1 as gone`
 
-/** One turn of each; does nothing where another instance had a turn within `pause` seconds. */
+const goneRows = rows(Schema.Struct({ gone: Schema.Finite }))
+
+/** One turn of each sweep. Answers whether any found so much that it is not done. */
 export const sweep = Effect.fn("sweep")(function* (pause: number) {
   const { attempt, sql } = yield* Queries
   const retention = yield* RetentionPolicy
-  yield* attempt(
-    "sweepSessions",
-    sql.unsafe(sweepSessionsStatement, [pause, Duration.toSeconds(retention.sessions)])
-  )
-  yield* attempt("sweepEvents", sql.unsafe(sweepEventsStatement, [Duration.toSeconds(retention.events)]))
-  const [tenants] = yield* attempt("sweepTenants", Effect.flatMap(sql.unsafe(sweepTenantsStatement), goneRows))
-  if (tenants?.gone === 0) yield* attempt("removeTenants", sql.unsafe(removeTenantsStatement))
+  const turn = (operation: string, statement: string, parameters: ReadonlyArray<number> = []) =>
+    attempt(operation, Effect.flatMap(sql.unsafe(statement, parameters), goneRows)).pipe(
+      // Whatever becomes of one, the others have their turn, and it has its next.
+      Effect.catchCauseIf(
+        (cause) => !Cause.hasInterruptsOnly(cause),
+        (cause) => Effect.as(Effect.logWarning("Not swept", cause), [])
+      )
+    )
+  const [sessions] = yield* turn("sweepSessions", sweepSessionsStatement, [
+    pause,
+    Duration.toSeconds(retention.sessions)
+  ])
+  const events = yield* turn("sweepEvents", sweepEventsStatement, [Duration.toSeconds(retention.events)])
+  const [tenants] = yield* turn("sweepTenants", sweepTenantsStatement)
+  if (tenants?.gone === 0) yield* turn("removeTenants", removeTenantsStatement)
+  return (sessions?.gone ?? 0) > batch / 2 || events.length === smallBatch || (tenants?.gone ?? 0) > 0
 })
+
+const untilDone = sweep(0).pipe(
+  Effect.delay(breath),
+  Effect.repeat({ while: (unfinished) => unfinished })
+)
 
 export const layer: Layer.Layer<never, never, PgClient> = Layer.effectDiscard(
   sweep(Duration.toSeconds(Duration.fromInputUnsafe(every)) / 2).pipe(
-    // What was not swept still is there at the next turn.
-    Effect.catchTag("StoreUnavailable", () => Effect.void),
+    Effect.flatMap((unfinished) => unfinished ? untilDone : Effect.succeed(unfinished)),
     Effect.repeat(Schedule.spaced(every)),
     Effect.forkScoped
   )

@@ -88,7 +88,7 @@ order by users.id limit $3`
  * The locks that a sign-in takes, in its order: the row, which it may bring up to date, and then the user's turn. None
  * that saw the old password gets through once this has committed.
  */
-const lockRowStatement = `select id::text as id from users where id = $1::bigint for update`
+const lockRowStatement = `select id::text as id from users where tenant_id = $1::bigint and id = $2::bigint for update`
 const lockUserStatement = `select pg_advisory_xact_lock(1, hashint8($1::bigint))::text as locked`
 
 const setPasswordStatement = `
@@ -105,11 +105,17 @@ with changed as (
 )
 select coalesce((select array_agg(id) from told), '{}') as ended from changed`
 
+/** Of the sessions, those that are open and those that have ended are found by an index each. */
 const removeStatement = `
 with changed as (
   delete from users where tenant_id = $1::bigint and id = $2::bigint returning id
 ), ended as (
-  delete from sessions s using changed where s.user_id = changed.id returning s.id, s.ended_at
+  delete from sessions where id in (
+    select s.id from changed join sessions s on s.user_id = changed.id where s.ended_at is null
+    union all
+    select s.id from changed join sessions s on s.user_id = changed.id where s.ended_at is not null
+  )
+  returning id, ended_at
 ), told as (
   select id, pg_notify('roomkey', 'ended user_erased ' || id) from ended where ended_at is null
 ), stripped as (
@@ -166,7 +172,7 @@ const taken = (error: SqlError): UsernameTaken | CustomIdTaken | undefined => {
 export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
   UserRepository,
   Effect.gen(function* () {
-    const { apart, attempt, sql } = yield* Queries
+    const { apart, attempt, scanning, sql } = yield* Queries
     const loginRows = rows(LoginRow)
     const userRows = rows(UserRow)
     const createRows = rows(CreateRow)
@@ -175,17 +181,22 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
     const hashRows = rows(Schema.Struct({ password_hash: Schema.NullOr(Schema.String) }))
 
     /** A change that ends sessions, in turn with the user's sign-ins. */
-    const inTurn = (userId: UserId, statement: Statement<Row>) =>
-      apart(
-        sql.unsafe(lockRowStatement, [userId]).pipe(
-          Effect.andThen(sql.unsafe(lockUserStatement, [userId])),
-          Effect.andThen(statement)
-        )
-      )
+    const inTurn = (tenantId: TenantId, userId: UserId, statement: Statement<Row>) =>
+      apart(Effect.gen(function* () {
+        const found = yield* sql.unsafe<Row>(lockRowStatement, [tenantId, userId])
+        if (found.length === 0) return []
+        yield* sql.unsafe(lockUserStatement, [userId])
+        return yield* statement
+      }))
 
     /** Such a change, and the sessions that it ended. */
-    const ending = Effect.fnUntraced(function* (operation: string, userId: UserId, statement: Statement<Row>) {
-      const [row] = yield* attempt(operation, Effect.flatMap(inTurn(userId, statement), endedRows))
+    const ending = Effect.fnUntraced(function* (
+      operation: string,
+      tenantId: TenantId,
+      userId: UserId,
+      statement: Statement<Row>
+    ) {
+      const [row] = yield* attempt(operation, Effect.flatMap(inTurn(tenantId, userId, statement), endedRows))
       return row === undefined ? yield* new UserNotFound() : row.ended
     })
 
@@ -219,7 +230,7 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
           "listUsers",
           sql.unsafe(listStatement, [tenantId, after, limit + 1, search ?? null]).pipe(
             // A search reads every user of the tenant, and nobody shall wait behind it.
-            search === undefined ? identity : apart,
+            search === undefined ? identity : scanning(tenantId),
             Effect.flatMap(userRows)
           )
         ).pipe(Effect.map((found) => {
@@ -239,7 +250,7 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
         ])
         const [row] = yield* attempt(
           "updateUser",
-          Effect.flatMap(change.banned === undefined ? statement : inTurn(userId, statement), updateRows),
+          Effect.flatMap(change.banned === undefined ? statement : inTurn(tenantId, userId, statement), updateRows),
           (error) => uniqueViolation(error) === "users_custom_id" ? new CustomIdTaken() : undefined
         )
         if (row === undefined) return yield* new UserNotFound()
@@ -251,7 +262,8 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
         if (row.changed === null) return yield* new UserNotFound()
         return { user: toUser(row.changed), ended: row.ended }
       }),
-      remove: (tenantId, userId) => ending("removeUser", userId, sql.unsafe(removeStatement, [tenantId, userId])),
+      remove: (tenantId, userId) =>
+        ending("removeUser", tenantId, userId, sql.unsafe(removeStatement, [tenantId, userId])),
       findPasswordHash: (tenantId, userId) =>
         attempt(
           "findPasswordHash",
@@ -262,6 +274,7 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
       setPassword: (tenantId, userId, passwordHash, options) =>
         ending(
           "setPassword",
+          tenantId,
           userId,
           sql.unsafe(setPasswordStatement, [
             tenantId,

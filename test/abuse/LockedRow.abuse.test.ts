@@ -29,6 +29,13 @@ layer(Server.layer(), Wire.options)("LockedRow", (it) => {
           assert.deepEqual(answers.map(({ status }) => status), answers.map(() => 200))
         }
         assert.isUndefined(waiting.pollUnsafe(), "the lock was held all the while")
+        // Another tenant does not get as far as the lock.
+        const other = yield* Wire.makeTenant
+        for (const method of ["PATCH", "DELETE"]) {
+          const path = `/api/tenant/users/${user.id}`
+          const answer = yield* Server.call(method, path, { bearer: other.api_key, json: { banned: true } })
+          Wire.isProblem(answer, 404, "not_found")
+        }
         yield* release
         const statuses = (yield* Fiber.join(waiting)).map(({ status }) => status)
         assert.include(statuses, 200)

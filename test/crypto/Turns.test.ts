@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Cause, Effect, Exit, Fiber, Latch, Metric, Scheduler, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { makeTurns } from "../../src/crypto/Turns.ts"
 import type { HasherBusy } from "../../src/domain/Unavailable.ts"
 import { hashQueue, hashRejections } from "../../src/Metrics.ts"
@@ -120,6 +121,24 @@ describe("Turns", () => {
       for (const job of [first, second, ada]) job.finish()
       yield* Fiber.joinAll([running, next, waiting])
     }))
+
+  it.effect("sends away who has waited for four seconds, and nobody else", () =>
+    Effect.gen(function* () {
+      const inTurn = makeTurns(1, 9)
+      const [first, second, third] = [makeJob(), makeJob(), makeJob()]
+      const running = yield* fork(inTurn("one", first.work))
+      const waiting = yield* fork(inTurn("one", second.work))
+      yield* TestClock.adjust("3999 millis")
+      const later = yield* fork(inTurn("two", third.work))
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.isTrue(isBusy(yield* Fiber.await(waiting)))
+      assert.strictEqual((yield* Metric.value(hashQueue)).value, 2)
+      first.finish()
+      third.finish()
+      yield* Fiber.joinAll([running, later])
+      assert.strictEqual(second.starts(), 0)
+    }).pipe(withOwnMetrics))
 
   it.effect("runs without a queue when none is allowed", () =>
     Effect.gen(function* () {

@@ -2,7 +2,7 @@
 // that it will not have keeps the others from being written.
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { TenantId } from "../../src/domain/Ids.ts"
 import * as AuditLogPg from "../../src/postgres/AuditLogPg.ts"
@@ -47,6 +47,20 @@ layer(World.layer(), { timeout: "60 seconds" })("AuditLogPg", (it) => {
       yield* TestClock.adjust("50 millis")
       yield* stored(tenantId).pipe(Effect.repeat({ until: (types) => types.length > 0 }))
       assert.deepEqual(yield* stored(tenantId), ["user_banned"])
+    }).pipe(Effect.provide(fresh)))
+
+  it.effect("writes nothing twice because somebody who asked went away meanwhile", () =>
+    Effect.gen(function* () {
+      const log = yield* AuditLog
+      const tenantId = tenant()
+      for (let round = 0; round < 40; round++) {
+        yield* log.record({ tenantId, type: "signed_in" })
+        const asking = yield* Effect.forkChild(log.list(tenantId, { limit: 1 }))
+        for (let breath = 0; breath < round; breath++) yield* Effect.yieldNow
+        yield* Fiber.interrupt(asking)
+      }
+      yield* log.list(tenantId, { limit: 1 })
+      assert.strictEqual((yield* stored(tenantId)).length, 40)
     }).pipe(Effect.provide(fresh)))
 
   it.effect("gives up what the database will not have, and writes what comes after", () =>

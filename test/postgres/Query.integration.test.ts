@@ -1,6 +1,6 @@
 // A call of the store ends in bounded time, and no later than its caller stops waiting.
 import { assert, layer } from "@effect/vitest"
-import { Clock, Effect, Fiber } from "effect"
+import { Effect, Fiber } from "effect"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
 import { TestClock } from "effect/testing"
 import { Queries } from "../../src/postgres/Query.ts"
@@ -19,18 +19,24 @@ layer(Database.layer, { timeout: "60 seconds" })("attempt", (it) => {
       assert.strictEqual((yield* Fiber.join(call))._tag, "StoreUnavailable")
     }).pipe(Effect.provide(Queries.layer)))
 
-  it.effect("gives up when the request has used its time, and at once when it has none left", () =>
+  it.effect("gives up when the request has used its time with the store, and at once when none is left", () =>
     Effect.gen(function* () {
-      const now = yield* Clock.currentTimeMillis
-      const hurried = Effect.provideService(never, Caller, { address: null, userAgent: null, deadline: now + 1000 })
-      const call = yield* Effect.forkChild(hurried)
+      const { attempt } = yield* Queries
+      const patience = { left: 1500 }
+      const hurried = <A, E, R>(call: Effect.Effect<A, E, R>) =>
+        Effect.provideService(call, Caller, { address: null, userAgent: null, patience })
+      const first = yield* Effect.forkChild(hurried(attempt("slow", Effect.sleep("500 millis"))))
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.join(first)
+      // What is not the store's doing does not count.
+      yield* TestClock.adjust("1 hour")
+      const call = yield* Effect.forkChild(hurried(never))
       yield* TestClock.adjust("999 millis")
       assert.isUndefined(call.pollUnsafe())
       yield* TestClock.adjust("1 millis")
       assert.strictEqual((yield* Fiber.join(call))._tag, "StoreUnavailable")
-      const late = yield* Effect.forkChild(hurried)
-      yield* TestClock.adjust("0 millis")
-      assert.strictEqual((yield* Fiber.join(late))._tag, "StoreUnavailable")
+      const late = hurried(attempt("late", Effect.succeed("an answer")))
+      assert.strictEqual((yield* Effect.flip(late))._tag, "StoreUnavailable")
     }).pipe(Effect.provide(Queries.layer)))
 
   it.effect("calls a standby that took over by its name: away, not broken", () =>

@@ -18,7 +18,7 @@ const count = (table: "sessions" | "users" | "channels" | "tenants", where: stri
     ))
 
 /** Turns, until nothing more can go: the first ends a round, the next makes one whole. */
-const turns = Effect.replicateEffect(sweep(0), 4).pipe(Effect.provide(Queries.layer))
+const turns = Effect.replicateEffect(sweep(0), 6).pipe(Effect.provide(Queries.layer))
 
 layer(World.layer(), { timeout: "60 seconds" })("sweeps", (it) => {
   it.effect("remove sessions that ended or expired a week ago, and no other", () =>
@@ -54,6 +54,37 @@ layer(World.layer(), { timeout: "60 seconds" })("sweeps", (it) => {
       assert.strictEqual(yield* count("sessions", `id = '${sessionId}'`), 1)
       yield* sweep(0).pipe(Effect.provide(Queries.layer))
       assert.strictEqual(yield* count("sessions", `id = '${sessionId}'`), 0)
+    }))
+
+  it.effect("go on where one of them fails", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const { apiKey } = yield* World.makeTenant()
+      const { sessionId } = yield* World.signIn(apiKey, "ada")
+      yield* sql`update sessions set ended_at = now() - interval '8 days' where id = ${sessionId}`
+      yield* sql`alter table events rename to elsewhere`
+      yield* turns
+      yield* sql`alter table elsewhere rename to events`
+      assert.strictEqual(yield* count("sessions", `id = '${sessionId}'`), 0)
+    }))
+
+  it.effect("remove many sessions of a deleted tenant's user a few at a time, and say when they are not done", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const { apiKey, id } = yield* World.makeTenant()
+      const { user } = yield* World.signIn(apiKey, "ada")
+      yield* sql`insert into sessions
+        (id, user_id, access_digest, access_expires_at, refresh_digest, refresh_expires_at, expires_at, ended_at)
+        select gen_random_uuid(), ${user.id}, '', now(), '', 'infinity', 'infinity', case when n > 300 then now() end
+        from generate_series(1, 700) n`
+      yield* deleteTenant(id)
+      yield* sql`update tenants set deleted_at = now() - interval '2 minutes' where id = ${id}`
+      const left = count("sessions", `user_id = ${user.id}`)
+      const once = sweep(0).pipe(Effect.provide(Queries.layer))
+      assert.isTrue(yield* once, "so many are not removed at once")
+      yield* Effect.repeat(once, { while: (unfinished) => unfinished })
+      yield* once
+      assert.deepEqual([yield* left, yield* count("tenants", `id = ${id}`)], [0, 0])
     }))
 
   it.effect("remove what a deleted tenant leaves behind, and nothing of another's", () =>

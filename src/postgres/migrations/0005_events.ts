@@ -1,6 +1,5 @@
 // What happened, and how much of it. No key refers to the tenant: an event that arrives late must not fail the others
-// that are written with it. Events of a user are found, to be stripped when the user is erased; those that are old, by
-// the blocks that they lie in.
+// that are written with it. Events of a user are found, to be stripped when the user is erased; and those that are old.
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 
@@ -20,7 +19,7 @@ const statements = [
     primary key (tenant_id, id)
   )`,
   `create index events_user on events (user_id) where user_id is not null`,
-  `create index events_at on events using brin (at)`,
+  `create index events_at on events (at)`,
   `create table usage_days (
     tenant_id bigint not null,
     day date not null,
