@@ -29,7 +29,7 @@ layer(Database.layer, { timeout: "60 seconds" })("attempt", (it) => {
       yield* TestClock.adjust("500 millis")
       yield* Fiber.join(first)
       // What is not the store's doing does not count.
-      yield* TestClock.adjust("1 hour")
+      yield* TestClock.adjust("3 seconds")
       const call = yield* Effect.forkChild(hurried(never))
       yield* TestClock.adjust("999 millis")
       assert.isUndefined(call.pollUnsafe())
