@@ -9,7 +9,13 @@ import { adminKey, type Environment, runtime, type Service, start, tempDir } fro
 const inOrder = { code: 0, signal: null }
 
 const started = (dir: { readonly path: string }, env: Environment = {}) =>
-  start({ DATA_DIR: dir.path, ROOMKEY_ADMIN_KEY: adminKey, SOCKET_DRAIN: "1 second", ...env })
+  start({
+    DATA_DIR: dir.path,
+    ROOMKEY_ADMIN_KEY: adminKey,
+    SOCKET_DRAIN: "1 second",
+    MAX_SOCKETS_PER_USER: "100",
+    ...env
+  })
 
 interface Got {
   readonly status: number | undefined
