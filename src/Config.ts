@@ -63,7 +63,7 @@ export const RoomkeyConfig = Config.all({
   hashQueue: int("HASH_QUEUE", 0, 100_000, 64),
   maxSocketsPerUser: int("MAX_SOCKETS_PER_USER", 1, 100_000, 20),
   socketPing: duration("SOCKET_PING", "25 seconds", "1 hour"),
-  socketDrain: duration("SOCKET_DRAIN", "3 seconds", "5 seconds"),
+  socketDrain: duration("SOCKET_DRAIN", "3 seconds", "3 seconds"),
   /** How long a stopping instance still takes requests, so that a load balancer sees that it is not ready. */
   shutdownDelay: duration("SHUTDOWN_DELAY", "0 seconds", "5 seconds", 0),
   /** Proxies in front that append to X-Forwarded-For. */

@@ -29,7 +29,7 @@ describe("RoomkeyConfig", () => {
         DATABASE_CONNECTIONS: ["4", "201"],
         ACCESS_TTL: ["1500 millis", "0 seconds", "-1 hour", "Infinity", "366 days", "soon"],
         SESSION_TTL: ["4000 days"],
-        SOCKET_DRAIN: ["0 seconds", "6 seconds"],
+        SOCKET_DRAIN: ["0 seconds", "4 seconds"],
         SHUTDOWN_DELAY: ["6 seconds", "500 millis"],
         HASH_CONCURRENCY: ["0", "0x2"],
         ROOMKEY_ADMIN_KEY: ["vc_admin_", `vc_admin_${"A".repeat(64)}`],

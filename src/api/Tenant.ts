@@ -56,7 +56,7 @@ export const Introspection = Schema.Union([
 export const AuditEvent = Schema.Struct({
   id: Schema.Int,
   at: Timestamp,
-  type: AuditType,
+  type: Schema.String.annotate({ description: `${AuditType.literals.join(", ")}; more may come` }),
   actor: ActorKind.annotate({
     description: "Who acted: the user itself, your backend, the operator, or somebody who has proved nothing"
   }),

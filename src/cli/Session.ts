@@ -10,7 +10,9 @@ const columns: Output.Columns<typeof Session.Type> = [
   ["id", ({ id }) => id],
   ["created", ({ created_at }) => created_at],
   ["last seen", ({ last_seen_at }) => last_seen_at],
-  ["expires", ({ expires_at }) => expires_at]
+  ["expires", ({ expires_at }) => expires_at],
+  ["address", ({ address }) => address],
+  ["user agent", ({ user_agent }) => user_agent]
 ]
 
 const list = Command.make(

@@ -44,15 +44,14 @@ export interface AuditEvent {
   readonly sessionId?: SessionId
   /** Names and reasons; never a secret. */
   readonly detail?: AuditDetail
-  /** Where it is not whoever the edge authorised. */
-  readonly actor?: Actor
 }
 
 export interface AuditRecord {
   readonly id: number
   /** Milliseconds of the Unix epoch. */
   readonly at: number
-  readonly type: AuditType
+  /** An `AuditType`, of this version or of a newer one that runs beside it. */
+  readonly type: string
   readonly actor: Actor
   readonly userId: UserId | null
   readonly sessionId: SessionId | null

@@ -22,7 +22,7 @@ import {
 import { authenticate } from "../flows/sessions/Authenticate.ts"
 import { authenticateAdmin } from "../flows/tenants/AuthenticateAdmin.ts"
 import { authenticateApiKey } from "../flows/tenants/AuthenticateApiKey.ts"
-import { Actor } from "../services/Actor.ts"
+import { Actor, asUser } from "../services/Actor.ts"
 import { AdminKey as AdminKeyService } from "../services/AdminKey.ts"
 import { ApiKeyRepository } from "../services/ApiKeyRepository.ts"
 import { TokenCodec } from "../services/TokenCodec.ts"
@@ -52,10 +52,7 @@ export const sessionTokenLayer = Layer.effect(
             StoreUnavailable: () => new Unavailable({})
           })
         )
-        return yield* handler.pipe(
-          Effect.provideService(CurrentSession, principal),
-          Effect.provideService(Actor, { kind: "user", apiKeyId: null })
-        )
+        return yield* handler.pipe(Effect.provideService(CurrentSession, principal), asUser)
       })
   })
 )

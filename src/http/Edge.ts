@@ -174,6 +174,7 @@ class HttpCaller implements Caller {
   readonly patience = { left: patience }
   readonly #request: HttpServerRequest.HttpServerRequest
   readonly #hops: number
+  #address: string | null | undefined
 
   constructor(request: HttpServerRequest.HttpServerRequest, hops: number) {
     this.#request = request
@@ -181,8 +182,11 @@ class HttpCaller implements Caller {
   }
 
   get address(): string | null {
-    const address = clientOf(this.#request, this.#hops)
-    return address === undefined ? null : NetAddress.formatIp(address)
+    if (this.#address === undefined) {
+      const address = clientOf(this.#request, this.#hops)
+      this.#address = address === undefined ? null : NetAddress.formatIp(address)
+    }
+    return this.#address
   }
 
   get userAgent(): string | null {

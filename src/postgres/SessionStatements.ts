@@ -65,6 +65,14 @@ left join found on true
 left join signed_in s on true
 left join opened on true`
 
+const userFields = {
+  user_id: UserId,
+  username: Schema.String,
+  custom_id: Schema.NullOr(Schema.String),
+  picture_url: Schema.NullOr(Schema.String),
+  metadata: Schema.NullOr(Metadata)
+}
+
 export const ProfileRow = Schema.Struct({
   suspended: Schema.Boolean,
   user_id: Schema.NullOr(UserId),
@@ -95,11 +103,7 @@ select account.id::float8 as user_id, username, custom_id, picture_url, metadata
 from account left join opened on true`
 
 export const PasswordRow = Schema.Struct({
-  user_id: UserId,
-  username: Schema.String,
-  custom_id: Schema.NullOr(Schema.String),
-  picture_url: Schema.NullOr(Schema.String),
-  metadata: Schema.NullOr(Metadata),
+  ...userFields,
   banned: Schema.Boolean,
   suspended: Schema.Boolean,
   evicted: Schema.NullOr(Schema.Array(SessionId))
@@ -129,11 +133,7 @@ export const SessionRow = Schema.Struct({
   app_id: AppId,
   tenant_suspended: Schema.Boolean,
   allowed_origins: Schema.Array(Schema.String),
-  user_id: UserId,
-  username: Schema.String,
-  custom_id: Schema.NullOr(Schema.String),
-  picture_url: Schema.NullOr(Schema.String),
-  metadata: Schema.NullOr(Metadata),
+  ...userFields,
   banned: Schema.Boolean,
   end_reason: Schema.NullOr(EndReason),
   session_left: Schema.Finite,

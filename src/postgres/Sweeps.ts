@@ -39,14 +39,14 @@ with seen as (
 )
 select (select count(*) from turn, seen where seen.over)::float8 as gone`
 
-/** The tenants are gone for everybody since a minute, so that no sign-in is still on its way. */
-const deletedTenants = `
-select id from tenants where deleted_at < now() - interval '1 minute'`
+/** One by one. It is gone for everybody since a minute, so that no sign-in is still on its way. */
+const deletedTenant = `
+(select id from tenants where deleted_at < now() - interval '1 minute' order by id limit 1)`
 
 /** A user goes in the turn after the last of its sessions, which are found by an index each if open or ended. */
-const sweepTenantsStatement = `
+const sweepTenantStatement = `
 with batch as (
-  select u.id from users u where u.tenant_id in (${deletedTenants}) limit ${smallBatch} for update skip locked
+  select u.id from users u where u.tenant_id = ${deletedTenant} limit ${smallBatch} for update skip locked
 ), theirs as (
   (select s.id, s.user_id from batch join sessions s on s.user_id = batch.id where s.ended_at is null limit ${smallBatch})
   union all
@@ -61,23 +61,23 @@ with batch as (
   returning u.id
 ), channels_gone as (
   delete from channels where id in (
-    select id from channels where tenant_id in (${deletedTenants}) limit ${smallBatch}
+    select id from channels where tenant_id = ${deletedTenant} limit ${smallBatch}
   )
   returning id
 ), events_gone as (
   delete from events e using (
-    select tenant_id, id from events where tenant_id in (${deletedTenants}) limit ${smallBatch}
+    select tenant_id, id from events where tenant_id = ${deletedTenant} limit ${smallBatch}
   ) b where e.tenant_id = b.tenant_id and e.id = b.id
   returning e.id
 )
 select ((select count(*) from sessions_gone) + (select count(*) from users_gone) + (select count(*) from channels_gone) +
   (select count(*) from events_gone))::float8 as gone`
 
-const removeTenantsStatement = `
+const removeTenantStatement = `
 with usage_gone as (
-  delete from usage_days where tenant_id in (${deletedTenants})
+  delete from usage_days where tenant_id = ${deletedTenant}
 )
-delete from tenants t where t.id in (${deletedTenants})
+delete from tenants t where t.id = ${deletedTenant}
   and not exists (select from users where tenant_id = t.id) and not exists (select from channels where tenant_id = t.id)
 returning 1 as gone`
 
@@ -108,9 +108,10 @@ export const sweep = Effect.fn("sweep")(function* (pause: number) {
     Duration.toSeconds(retention.sessions)
   ])
   const events = yield* turn("sweepEvents", sweepEventsStatement, [Duration.toSeconds(retention.events)])
-  const [tenants] = yield* turn("sweepTenants", sweepTenantsStatement)
-  if (tenants?.gone === 0) yield* turn("removeTenants", removeTenantsStatement)
-  return (sessions?.gone ?? 0) > batch / 2 || events.length === smallBatch || (tenants?.gone ?? 0) > 0
+  const [tenant] = yield* turn("sweepTenant", sweepTenantStatement)
+  const removed = tenant?.gone === 0 ? yield* turn("removeTenant", removeTenantStatement) : []
+  return (sessions?.gone ?? 0) > batch / 2 || events.length === smallBatch || (tenant?.gone ?? 0) > 0 ||
+    removed.length > 0
 })
 
 const untilDone = sweep(0).pipe(

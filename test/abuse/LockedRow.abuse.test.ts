@@ -2,7 +2,7 @@
 // and nobody else: statements share connections, and none may stand in the way of the others on its own.
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { lockUser, oneConnection } from "../support/Locks.ts"
+import { lockUser, oneConnection, waitingNow } from "../support/Locks.ts"
 import * as Server from "../support/Server.ts"
 import * as Wire from "./Wire.ts"
 
@@ -28,6 +28,9 @@ layer(Server.layer(), Wire.options)("LockedRow", (it) => {
           const answers = yield* Effect.replicateEffect(Wire.me(bob.token), 10, { concurrency: "unbounded" })
           assert.deepEqual(answers.map(({ status }) => status), answers.map(() => 200))
         }
+        // Those who come now know of the lock: not more of them wait for it than have a connection of their own to do so.
+        yield* Effect.forkScoped(changing(tenant, 20))
+        for (let sample = 0; sample < 40; sample++) assert.isAtMost(yield* waitingNow, 2)
         assert.isUndefined(waiting.pollUnsafe(), "the lock was held all the while")
         // Another tenant does not get as far as the lock.
         const other = yield* Wire.makeTenant

@@ -184,7 +184,7 @@ describe(`Outage on ${runtime}`, () => {
     const zeros = "0".repeat(64)
     await isAway(
       service,
-      { app_id: `vc_app_${"0".repeat(32)}`, api_key: `vc_${zeros}` },
+      { id: 1, app_id: `vc_app_${"0".repeat(32)}`, api_key: `vc_${zeros}` },
       { token: zeros, refresh_token: zeros }
     )
 

@@ -1,7 +1,21 @@
 // How long a revocation takes to reach the other instance, while both are busy and their listening connections are
 // killed; and what an instance answers that cannot hear of it at all.
 import { assert, describe, it } from "@effect/vitest"
-import { call, expectStatus, logout, makeTenant, me, openSocket, poll, signIn, within } from "./support/Client.ts"
+import {
+  type Answer,
+  call,
+  expectStatus,
+  logout,
+  makeTenant,
+  me,
+  openSocket,
+  type Pair,
+  poll,
+  refresh,
+  signIn,
+  type Tenant,
+  within
+} from "./support/Client.ts"
 import { freshDatabase, needsPostgres } from "./support/Postgres.ts"
 import { adminKey, runtime, start } from "./support/Process.ts"
 import { Proxy } from "./support/Proxy.ts"
@@ -57,6 +71,77 @@ describe(`Revocation on ${runtime}`, () => {
       `revocation until the other instance's socket was closed, ${sessions} times under load: ` +
         `p50 ${millis(took, 0.5)}, p99 ${millis(took, 0.99)}, worst ${millis(took, 1)}`
     )
+  })
+
+  it("reaches the other instance within a second, whatever it is that ends a session", async (context) => {
+    needsPostgres(context)
+    await using database = await freshDatabase()
+    const env = { DATABASE_URL: database.url, ROOMKEY_ADMIN_KEY: adminKey }
+    await using left = await start(env)
+    await using right = await start(env)
+    const password = "correct horse battery"
+    const other = "a different staple"
+    const revoked = { code: 4401, reason: "session_revoked" }
+
+    interface World extends Tenant {
+      readonly id: number
+      readonly userId: number
+      readonly first: string
+      readonly pair: Pair
+    }
+    const asTenant = ({ api_key }: World, method: string, path: string, json?: unknown) =>
+      call(left, method, path, { bearer: api_key, json })
+    const asOperator = ({ id }: World, method: string, json?: unknown) =>
+      call(left, method, `/api/admin/tenants/${id}`, { bearer: adminKey, json })
+    const acts: Record<string, readonly [(world: World) => Promise<Answer>, { code: number; reason: string }]> = {
+      "logout": [({ pair }) => logout(left, pair.token), revoked],
+      "reuse": [({ first }) => refresh(left, first), revoked],
+      "a change of the password elsewhere": [async ({ app_id }) => {
+        const { body } = await call(left, "POST", "/api/auth/token", { json: { app_id, username: "ada", password } })
+        const json = { current_password: password, new_password: other }
+        return call(left, "POST", "/api/me/password", { bearer: body.token, json })
+      }, revoked],
+      "a new password": [
+        (world) => asTenant(world, "PUT", `/api/tenant/users/${world.userId}/password`, { password: other }),
+        revoked
+      ],
+      "the end of all sessions": [
+        (world) => asTenant(world, "DELETE", `/api/tenant/users/${world.userId}/sessions`),
+        revoked
+      ],
+      "a ban": [
+        (world) => asTenant(world, "PATCH", `/api/tenant/users/${world.userId}`, { banned: true }),
+        { code: 4403, reason: "user_banned" }
+      ],
+      "an erasure": [(world) => asTenant(world, "DELETE", `/api/tenant/users/${world.userId}`), revoked],
+      "a suspension": [
+        (world) => asOperator(world, "PATCH", { suspended: true }),
+        { code: 4403, reason: "tenant_suspended" }
+      ],
+      "a tenant's deletion": [(world) => asOperator(world, "DELETE"), revoked]
+    }
+    for (const [name, [act, close]] of Object.entries(acts)) {
+      const tenant = await makeTenant(left)
+      const json = { username: "ada", password }
+      const { body: user } = await call(left, "POST", "/api/tenant/users", { bearer: tenant.api_key, json })
+      const { refresh_token: first } = await signIn(left, tenant.api_key, "ada")
+      const second = expectStatus(200, await refresh(left, first)).body
+      const pair = expectStatus(200, await refresh(left, second.refresh_token)).body
+      const socket = await openSocket(right, pair.token)
+      const answer = await act({ ...tenant, userId: user.id, first, pair })
+      assert.include([200, 204, 401], answer.status, `${name}: ${answer.text}`)
+      assert.include([401, 403], (await me(right, pair.token)).status, name)
+      const { code, reason } = await within(1, name, socket.closed)
+      assert.deepEqual({ code, reason }, close, name)
+    }
+
+    // A key ends no session; on the other instance too it is worth nothing from then on.
+    const { api_key } = await makeTenant(left)
+    expectStatus(200, await call(right, "POST", "/api/auth/auto", { bearer: api_key, json: { username: "ada" } }))
+    const { body: [{ id }] } = await call(left, "GET", "/api/tenant/api-keys", { bearer: api_key })
+    expectStatus(204, await call(left, "DELETE", `/api/tenant/api-keys/${id}?force=true`, { bearer: api_key }))
+    const refused = await call(right, "POST", "/api/auth/auto", { bearer: api_key, json: { username: "ada" } })
+    assert.strictEqual(refused.body.code, "invalid_api_key")
   })
 
   it("is never contradicted by an instance that is cut off from the database, whatever it did not hear", async (context) => {

@@ -23,10 +23,13 @@ export const holding = Effect.fn("holding")(function* (statement: string) {
 /** Holds the user's row. */
 export const lockUser = (userId: number) => holding(`select id::text as id from users where id = ${userId} for update`)
 
-/** Returns once so many statements wait for a lock. */
-export const waiting = (count: number) =>
-  Effect.flatMap(PgClient, (sql) =>
+/** How many statements wait for a lock. */
+export const waitingNow = Effect.flatMap(PgClient, (sql) =>
+  Effect.map(
     sql<{ waiting: number }>`select count(*)::int as waiting from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'`.pipe(
-      Effect.repeat({ until: ([row]) => row!.waiting >= count })
-    ))
+      where datname = current_database() and wait_event_type = 'Lock'`,
+    ([row]) => row!.waiting
+  ))
+
+/** Returns once so many statements wait for a lock. */
+export const waiting = (count: number) => Effect.repeat(waitingNow, { until: (now) => now >= count })

@@ -1,10 +1,9 @@
 // The one place where a session comes into being. The raw tokens leave here once; the store only sees their digests.
-import { Effect, identity, Metric } from "effect"
+import { Effect, Metric } from "effect"
 import { Event } from "../../domain/Event.ts"
 import type { TenantId } from "../../domain/Ids.ts"
 import type { MintedTokens, SignedIn } from "../../domain/Session.ts"
 import { sessionsIssued } from "../../Metrics.ts"
-import { Actor } from "../../services/Actor.ts"
 import { AuditLog } from "../../services/AuditLog.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { TokenCodec } from "../../services/TokenCodec.ts"
@@ -24,17 +23,14 @@ export const issueTokens = Effect.fnUntraced(function* <E, R>(
   if (opened.evicted.length > 0) {
     yield* bus.publish(Event.SessionsEnded({ sessionIds: opened.evicted, reason: "evicted" }))
   }
-  yield* auditEnded(tenantId, opened.user.id, opened.evicted, "evicted").pipe(
-    Effect.andThen(audit.record({
-      tenantId,
-      type: "signed_in",
-      userId: opened.user.id,
-      sessionId: tokens.sessionId,
-      detail: { method }
-    })),
-    // Who proved a password acts for itself.
-    method === "auto" ? identity : Effect.provideService(Actor, { kind: "user", apiKeyId: null })
-  )
+  yield* auditEnded(tenantId, opened.user.id, opened.evicted, "evicted")
+  yield* audit.record({
+    tenantId,
+    type: "signed_in",
+    userId: opened.user.id,
+    sessionId: tokens.sessionId,
+    detail: { method }
+  })
   yield* Metric.update(Metric.withAttributes(sessionsIssued, { method }), 1)
   yield* Effect.logDebug("Signed in").pipe(
     Effect.annotateLogs({ method, userId: opened.user.id, sessionId: tokens.sessionId })

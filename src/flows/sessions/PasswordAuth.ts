@@ -8,6 +8,7 @@ import { TenantSuspended } from "../../domain/Tenant.ts"
 import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
 import { UserBanned } from "../../domain/User.ts"
 import { passwordChecks } from "../../Metrics.ts"
+import { asUser } from "../../services/Actor.ts"
 import { AuditLog } from "../../services/AuditLog.ts"
 import type { EventBus } from "../../services/EventBus.ts"
 import { HashOwner, PasswordHasher } from "../../services/PasswordHasher.ts"
@@ -82,7 +83,7 @@ const logIn = Effect.fnUntraced(function* (login: Login): Effect.fn.Return<
     tenantId,
     "password",
     (tokens) => store.openForPassword(tenantId, userId, passwordHash, tokens)
-  )
+  ).pipe(asUser)
   if (hasher.needsRehash(passwordHash)) {
     yield* hasher.hash(login.password).pipe(
       Effect.provideService(HashOwner, String(tenantId)),

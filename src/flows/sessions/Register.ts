@@ -6,6 +6,7 @@ import type { SignedIn } from "../../domain/Session.ts"
 import { RegistrationDisabled, TenantSuspended } from "../../domain/Tenant.ts"
 import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
 import type { UserBanned, Username, UsernameTaken } from "../../domain/User.ts"
+import { asUser } from "../../services/Actor.ts"
 import { AuditLog } from "../../services/AuditLog.ts"
 import type { CommonPasswords } from "../../services/CommonPasswords.ts"
 import type { EventBus } from "../../services/EventBus.ts"
@@ -60,12 +61,10 @@ export const register = Effect.fn("register")(function* (account: {
     // No custom id is asked for, so none can be taken.
     Effect.catchTags({ CustomIdTaken: Effect.die })
   )
-  yield* audit.record({
-    tenantId,
-    type: "user_created",
-    userId: user.id,
-    detail: { method: "register" },
-    actor: { kind: "user", apiKeyId: null }
-  })
-  return yield* issueTokens(tenantId, "register", (tokens) => store.openForPassword(tenantId, user.id, hash, tokens))
+  return yield* audit.record({ tenantId, type: "user_created", userId: user.id, detail: { method: "register" } }).pipe(
+    Effect.andThen(
+      issueTokens(tenantId, "register", (tokens) => store.openForPassword(tenantId, user.id, hash, tokens))
+    ),
+    asUser
+  )
 })

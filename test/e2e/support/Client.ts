@@ -51,6 +51,7 @@ export interface Pair {
 }
 
 export interface Tenant {
+  readonly id: number
   readonly app_id: string
   readonly api_key: string
 }
