@@ -37,49 +37,49 @@ with seen as (
 ), gone as (
   delete from sessions s using seen, turn where s.id = seen.id and seen.over
 )
-select (select count(*) from turn, seen where seen.over)::float8 as gone`
+select (select count(*) from seen where over)::float8 as gone from turn`
 
 /** One by one. It is gone for everybody since a minute, so that no sign-in is still on its way. */
-const deletedTenant = `
-(select id from tenants where deleted_at < now() - interval '1 minute' order by id limit 1)`
+const deletedTenantStatement = `
+select id::float8 as id from tenants where deleted_at < now() - interval '1 minute' order by tenants.id limit 1`
 
-/** A user goes in the turn after the last of its sessions, which are found by an index each if open or ended. */
-const sweepTenantStatement = `
-with batch as (
-  select u.id from users u where u.tenant_id = ${deletedTenant} limit ${smallBatch} for update skip locked
-), theirs as (
-  (select s.id, s.user_id from batch join sessions s on s.user_id = batch.id where s.ended_at is null limit ${smallBatch})
+/** $1 tenant. */
+const usersOfStatement = `
+select id::float8 as id from users where tenant_id = $1::bigint order by users.id limit ${smallBatch}`
+
+/** $1 users. Their open sessions and those that have ended are found by an index each. */
+const removeSessionsStatement = `
+delete from sessions where id in (
+  (select id from sessions where user_id = any($1::bigint[]) and ended_at is null limit ${smallBatch})
   union all
-  (select s.id, s.user_id from batch join sessions s on s.user_id = batch.id where s.ended_at is not null
-    limit ${smallBatch})
-), sessions_gone as (
-  delete from sessions s using theirs where s.id = theirs.id returning s.id
-), users_gone as (
-  delete from users u using batch
-  where u.id = batch.id and not exists (select from theirs where theirs.user_id = batch.id)
-    and (select count(*) from theirs) < ${smallBatch}
-  returning u.id
-), channels_gone as (
-  delete from channels where id in (
-    select id from channels where tenant_id = ${deletedTenant} limit ${smallBatch}
-  )
-  returning id
-), events_gone as (
-  delete from events e using (
-    select tenant_id, id from events where tenant_id = ${deletedTenant} limit ${smallBatch}
-  ) b where e.tenant_id = b.tenant_id and e.id = b.id
-  returning e.id
+  (select id from sessions where user_id = any($1::bigint[]) and ended_at is not null limit ${smallBatch})
 )
-select ((select count(*) from sessions_gone) + (select count(*) from users_gone) + (select count(*) from channels_gone) +
-  (select count(*) from events_gone))::float8 as gone`
+returning 1 as gone`
 
+const removeUsersStatement = `
+delete from users where id = any($1::bigint[]) returning 1 as gone`
+
+/** $1 tenant. */
+const removeOthersStatement = `
+with channels_gone as (
+  delete from channels where id in (
+    select id from channels where tenant_id = $1::bigint order by channels.id limit ${smallBatch}
+  )
+  returning 1 as gone
+), events_gone as (
+  delete from events where tenant_id = $1 and id in (
+    select id from events where tenant_id = $1 order by events.id limit ${smallBatch}
+  )
+  returning 1 as gone
+)
+select gone from channels_gone union all select gone from events_gone`
+
+/** $1 tenant, of which nothing is left but its keys. */
 const removeTenantStatement = `
 with usage_gone as (
-  delete from usage_days where tenant_id = ${deletedTenant}
+  delete from usage_days where tenant_id = $1::bigint
 )
-delete from tenants t where t.id = ${deletedTenant}
-  and not exists (select from users where tenant_id = t.id) and not exists (select from channels where tenant_id = t.id)
-returning 1 as gone`
+delete from tenants where id = $1 returning 1 as gone`
 
 /** $1 seconds that an event is kept. */
 const sweepEventsStatement = `
@@ -90,28 +90,62 @@ delete from events e using (
 returning 1 as gone`
 
 const goneRows = rows(Schema.Struct({ gone: Schema.Finite }))
+const idRows = rows(Schema.Struct({ id: Schema.Finite }))
 
-/** One turn of each sweep. Answers whether any found so much that it is not done. */
-export const sweep = Effect.fn("sweep")(function* (pause: number) {
+/** Nothing, when it is not this instance's turn; else whether it found so much that it is not done. */
+const sweepSessions = Effect.fnUntraced(function* (pause: number) {
   const { attempt, sql } = yield* Queries
-  const retention = yield* RetentionPolicy
-  const turn = (operation: string, statement: string, parameters: ReadonlyArray<number> = []) =>
-    attempt(operation, Effect.flatMap(sql.unsafe(statement, parameters), goneRows)).pipe(
-      // Whatever becomes of one, the others have their turn, and it has its next.
-      Effect.catchCauseIf(
-        (cause) => !Cause.hasInterruptsOnly(cause),
-        (cause) => Effect.as(Effect.logWarning("Not swept", cause), [])
-      )
-    )
-  const [sessions] = yield* turn("sweepSessions", sweepSessionsStatement, [
-    pause,
-    Duration.toSeconds(retention.sessions)
-  ])
-  const events = yield* turn("sweepEvents", sweepEventsStatement, [Duration.toSeconds(retention.events)])
-  const [tenant] = yield* turn("sweepTenant", sweepTenantStatement)
-  const removed = tenant?.gone === 0 ? yield* turn("removeTenant", removeTenantStatement) : []
-  return (sessions?.gone ?? 0) > batch / 2 || events.length === smallBatch || (tenant?.gone ?? 0) > 0 ||
-    removed.length > 0
+  const { sessions } = yield* RetentionPolicy
+  const [turn] = yield* attempt(
+    "sweepSessions",
+    Effect.flatMap(sql.unsafe(sweepSessionsStatement, [pause, Duration.toSeconds(sessions)]), goneRows)
+  )
+  return turn === undefined ? undefined : turn.gone > batch / 2
+})
+
+const sweepEvents = Effect.gen(function* () {
+  const { attempt, sql } = yield* Queries
+  const { events } = yield* RetentionPolicy
+  const gone = yield* attempt("sweepEvents", sql.unsafe(sweepEventsStatement, [Duration.toSeconds(events)]))
+  return gone.length === smallBatch
+})
+
+/** Some of what a deleted tenant left, or, when nothing is left, the tenant. */
+const sweepTenant = Effect.gen(function* () {
+  const { attempt, sql } = yield* Queries
+  const ask = (operation: string, statement: string, parameters: ReadonlyArray<unknown>) =>
+    attempt(operation, sql.unsafe(statement, parameters))
+  const [tenant] = yield* Effect.flatMap(ask("findDeletedTenant", deletedTenantStatement, []), idRows)
+  if (tenant === undefined) return false
+  const users = yield* Effect.flatMap(ask("findUsersOfDeletedTenant", usersOfStatement, [tenant.id]), idRows)
+  const ids = users.map(({ id }) => id)
+  const others = yield* ask("sweepTenant", removeOthersStatement, [tenant.id])
+  if (ids.length > 0) {
+    const sessions = yield* ask("sweepTenant", removeSessionsStatement, [ids])
+    if (sessions.length === 0) yield* ask("sweepTenant", removeUsersStatement, [ids])
+  } else if (others.length === 0) {
+    yield* ask("removeTenant", removeTenantStatement, [tenant.id])
+  }
+  return true
+})
+
+/** Whatever becomes of one, the others have their turn, and it has its next. */
+const survive = <A, E, R>(sweep: Effect.Effect<A, E, R>): Effect.Effect<A | false, never, R> =>
+  Effect.catchCause(
+    sweep,
+    (cause) =>
+      Cause.hasInterruptsOnly(cause)
+        ? Effect.interrupt
+        : Effect.as(Effect.logWarning("Not swept", cause), false as const)
+  )
+
+/** One turn of each sweep, if another instance had none within `pause` seconds. Answers whether any is not done. */
+export const sweep = Effect.fn("sweep")(function* (pause: number) {
+  const sessions = yield* survive(sweepSessions(pause))
+  if (sessions === undefined) return false
+  const events = yield* survive(sweepEvents)
+  const tenant = yield* survive(sweepTenant)
+  return sessions || events || tenant
 })
 
 const untilDone = sweep(0).pipe(
