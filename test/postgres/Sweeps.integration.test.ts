@@ -10,7 +10,7 @@ import { Queries } from "../../src/postgres/Query.ts"
 import { sweep } from "../../src/postgres/Sweeps.ts"
 import * as World from "../support/World.ts"
 
-const count = (table: "sessions" | "users" | "channels" | "tenants", where: string) =>
+const count = (table: "sessions" | "users" | "channels" | "events" | "tenants", where: string) =>
   Effect.flatMap(PgClient, (sql) =>
     Effect.map(
       sql.unsafe<{ count: number }>(`select count(*)::int as count from ${table} where ${where}`),
@@ -70,7 +70,7 @@ layer(World.layer(), { timeout: "60 seconds" })("sweeps", (it) => {
       assert.strictEqual(yield* count("sessions", `id = '${sessionId}'`), 0)
     }))
 
-  it.effect("remove many sessions of a deleted tenant's user a few at a time, and say when they are not done", () =>
+  it.effect("remove much of a deleted tenant a little at a time, the tenant last, and say when they are not done", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient
       const { apiKey, id } = yield* World.makeTenant()
@@ -79,6 +79,8 @@ layer(World.layer(), { timeout: "60 seconds" })("sweeps", (it) => {
         (id, user_id, access_digest, access_expires_at, refresh_digest, refresh_expires_at, expires_at, ended_at)
         select gen_random_uuid(), ${user.id}, '', now(), '', 'infinity', 'infinity', case when n > 300 then now() end
         from generate_series(1, 700) n`
+      yield* sql`insert into events (tenant_id, at, type, actor)
+        select ${id}, now(), 'signed_in', 'anyone' from generate_series(1, 1200)`
       yield* deleteTenant(id)
       yield* sql`update tenants set deleted_at = now() - interval '2 minutes' where id = ${id}`
       const left = count("sessions", `user_id = ${user.id}`)
@@ -87,6 +89,7 @@ layer(World.layer(), { timeout: "60 seconds" })("sweeps", (it) => {
       yield* Effect.repeat(once, { while: (unfinished) => unfinished })
       yield* once
       assert.deepEqual([yield* left, yield* count("tenants", `id = ${id}`)], [0, 0])
+      assert.strictEqual(yield* count("events", `tenant_id = ${id}`), 0)
     }))
 
   it.effect("remove what a deleted tenant leaves behind, and nothing of another's", () =>
