@@ -1,7 +1,7 @@
 // Turns for work that cannot be stopped once it runs: who waits may leave at any moment, who runs keeps the turn until
 // the work is done, and a turn is never lost between the two. Owners take turns: however many wait for one of them, the
-// first of each other is next.
-import { Deferred, Effect, Metric } from "effect"
+// first of each other is next; and while others come, one of them leaves a place free, so that they need not wait at all.
+import { Clock, Deferred, Effect, Metric } from "effect"
 import { HasherBusy } from "../domain/Unavailable.ts"
 import { hashQueue, hashRejections } from "../Metrics.ts"
 
@@ -13,8 +13,11 @@ interface Turn {
 /** A caller who has waited so long is better told to come again. */
 const patience = "4 seconds"
 
+/** Milliseconds for which a place is kept free for other owners after one has come. */
+const keptFor = 10_000
+
 /**
- * At most `concurrency` pieces of work run and `queue` wait. One more fails at once; or, if its owner has fewer waiting
+ * At most `concurrency` pieces of work run, of one owner one less while others come, and `queue` wait. One more fails at once; or, if its owner has fewer waiting
  * than another, the last of the other's.
  */
 export const makeTurns = (concurrency: number, queue: number) => {
@@ -22,6 +25,29 @@ export const makeTurns = (concurrency: number, queue: number) => {
   let waiting = 0
   /** Who waits, by owner; the owner whose turn is next comes first. */
   const owners = new Map<string, Set<Turn>>()
+  /** How many run, by owner. */
+  const runningOf = new Map<string, number>()
+  /** Who came last, and who came last that was somebody else. */
+  let last = { owner: "", at: -Infinity }
+  let lastOther = last
+
+  const seen = (owner: string, at: number): void => {
+    if (last.owner !== owner) lastOther = last
+    last = { owner, at }
+  }
+
+  const mayRun = (owner: string, now: number): boolean => {
+    if (running >= concurrency) return false
+    if (concurrency === 1 || (runningOf.get(owner) ?? 0) < concurrency - 1) return true
+    return now - (last.owner === owner ? lastOther : last).at >= keptFor
+  }
+
+  const count = (owner: string, change: number): void => {
+    running += change
+    const ofOwner = (runningOf.get(owner) ?? 0) + change
+    if (ofOwner === 0) runningOf.delete(owner)
+    else runningOf.set(owner, ofOwner)
+  }
 
   // Read and written in one step: a report must not overwrite one that was made after it.
   const report = Effect.withFiber<void>((fiber) => {
@@ -47,11 +73,13 @@ export const makeTurns = (concurrency: number, queue: number) => {
     return turn
   }
 
-  const callNext = (): Turn | undefined => {
+  const callNext = (now: number): Turn | undefined => {
     for (const [owner, ofOwner] of owners) {
+      if (!mayRun(owner, now)) continue
       for (const turn of ofOwner) {
         leave(owner, turn)
         turn.called = true
+        count(owner, 1)
         // To the end of the row.
         if (owners.delete(owner)) owners.set(owner, ofOwner)
         return turn
@@ -68,26 +96,32 @@ export const makeTurns = (concurrency: number, queue: number) => {
     return [greediest[0], [...greediest[1]].at(-1)!]
   }
 
-  const release = Effect.suspend(() => {
-    const next = callNext()
-    if (next !== undefined) return Effect.andThen(Deferred.succeed(next.come, undefined), report)
-    running--
-    return report
-  })
+  const release = (owner: string) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      count(owner, -1)
+      // More than one when the place that was kept is kept no longer.
+      const called = []
+      for (let next = callNext(now); next !== undefined; next = callNext(now)) called.push(next.come)
+      return Effect.andThen(
+        Effect.forEach(called, (come) => Deferred.succeed(come, undefined), { discard: true }),
+        report
+      )
+    })
 
   return <A>(owner: string, work: () => Promise<A>): Effect.Effect<A, HasherBusy> =>
     Effect.uninterruptibleMask((restore) => {
-      const acquire = Effect.suspend((): Effect.Effect<void, HasherBusy> => {
-        if (running < concurrency) {
-          running++
+      const acquire = Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<void, HasherBusy> => {
+        seen(owner, now)
+        if (mayRun(owner, now)) {
+          count(owner, 1)
           return report
         }
         let makeRoom: Effect.Effect<unknown> = Effect.void
         if (waiting >= queue) {
-          const last = lastOfTheGreediest(owner)
-          if (last === undefined) return refuse
-          leave(...last)
-          makeRoom = Deferred.completeWith(last[1].come, refuse)
+          const greediest = lastOfTheGreediest(owner)
+          if (greediest === undefined) return refuse
+          leave(...greediest)
+          makeRoom = Deferred.completeWith(greediest[1].come, refuse)
         }
         const turn = enter(owner)
         return makeRoom.pipe(
@@ -103,12 +137,12 @@ export const makeTurns = (concurrency: number, queue: number) => {
           }))),
           // Interrupted between being called up and taking the turn: pass it on.
           Effect.onInterrupt(() => {
-            if (turn.called) return release
+            if (turn.called) return release(owner)
             leave(owner, turn)
             return report
           })
         )
       })
-      return Effect.flatMap(acquire, () => Effect.ensuring(Effect.promise(work), release))
+      return Effect.flatMap(acquire, () => Effect.ensuring(Effect.promise(work), release(owner)))
     })
 }

@@ -85,6 +85,47 @@ describe("Turns", () => {
       assert.deepStrictEqual(order, ["flood 1", "ada 1", "bob 1", "flood 2", "ada 2", "flood 3", "flood 4"])
     }))
 
+  it.effect("keeps a place free for ten seconds after another owner came, who then need not wait", () =>
+    Effect.gen(function* () {
+      const inTurn = makeTurns(2, 9)
+      yield* inTurn("ada", () => Promise.resolve("done"))
+      const jobs = Array.from({ length: 4 }, makeJob)
+      const flood = yield* Effect.forEach(jobs, (job) => fork(inTurn("flood", job.work)))
+      const started = () => jobs.map((job) => job.starts()).join("")
+      assert.strictEqual(started(), "1000")
+      assert.strictEqual(yield* inTurn("ada", () => Promise.resolve("at once")), "at once")
+      yield* TestClock.adjust("3 seconds")
+      jobs[0]!.finish()
+      yield* jobs[1]!.started
+      assert.strictEqual(started(), "1100")
+      jobs[1]!.finish()
+      yield* jobs[2]!.started
+      yield* Fiber.await(flood[1]!)
+      // Its last caller waits no longer than any other, so two more come who still may.
+      const late = [makeJob(), makeJob()]
+      yield* TestClock.adjust("6999 millis")
+      const again = yield* Effect.forEach(late, (job) => fork(inTurn("flood", job.work)))
+      assert.deepStrictEqual(late.map((job) => job.starts()), [0, 0])
+      yield* TestClock.adjust("1 millis")
+      jobs[2]!.finish()
+      yield* Effect.all(late.map((job) => job.started))
+      for (const job of late) job.finish()
+      yield* Fiber.joinAll(again)
+    }))
+
+  it.effect("gives an owner who is alone every place, and one that is the only place to everybody", () =>
+    Effect.gen(function* () {
+      const jobs = Array.from({ length: 3 }, makeJob)
+      const alone = makeTurns(2, 9)
+      const two = yield* Effect.forEach(jobs.slice(0, 2), (job) => fork(alone("one", job.work)))
+      const single = makeTurns(1, 9)
+      yield* single("ada", () => Promise.resolve("done"))
+      const third = yield* fork(single("flood", jobs[2]!.work))
+      assert.deepStrictEqual(jobs.map((job) => job.starts()), [1, 1, 1])
+      for (const job of jobs) job.finish()
+      yield* Fiber.joinAll([...two, third])
+    }))
+
   it.effect("takes the last place of who has most waiting, for an owner who has fewer", () =>
     Effect.gen(function* () {
       const inTurn = makeTurns(1, 3)
@@ -271,6 +312,7 @@ describe("Turns", () => {
         yield* Effect.forEach(fibers, Fiber.await)
         assert.isTrue(jobs.every((job) => job.starts() <= 1))
         assert.strictEqual((yield* Metric.value(hashQueue)).value, 0)
+        yield* TestClock.adjust("10 seconds")
         const after = Array.from({ length: 6 }, makeJob)
         const last = yield* Effect.forEach(after, (job) => fork(inTurn("one", job.work)))
         assert.strictEqual(after.map((job) => job.starts()).join(""), "110000")
