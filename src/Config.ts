@@ -62,6 +62,7 @@ export const RoomkeyConfig = Config.all({
   hashConcurrency: Config.option(Config.schema(decimal(1, 256), "HASH_CONCURRENCY")),
   hashQueue: int("HASH_QUEUE", 0, 100_000, 64),
   maxSocketsPerUser: int("MAX_SOCKETS_PER_USER", 1, 100_000, 20),
+  maxChannelMembers: int("MAX_CHANNEL_MEMBERS", 2, 100_000, 1000),
   socketPing: duration("SOCKET_PING", "25 seconds", "1 hour"),
   socketDrain: duration("SOCKET_DRAIN", "3 seconds", "3 seconds"),
   /** How long a stopping instance still takes requests, so that a load balancer sees that it is not ready. */

@@ -47,6 +47,15 @@ export const socketCloses = Metric.counter("roomkey_socket_closes_total", {
   incremental: true
 })
 
+export const channelMembers = Metric.gauge("roomkey_channel_members", {
+  description: "Sockets of this instance that are in a channel"
+})
+
+export const relaysDropped = Metric.counter("roomkey_relays_dropped_total", {
+  description: "Signals for other instances lost because the database was away for too long",
+  incremental: true
+})
+
 export const auditDropped = Metric.counter("roomkey_audit_dropped_total", {
   description: "Audit events lost because the database was away for too long, or would not have them",
   incremental: true

@@ -7,6 +7,7 @@ import { documentCredentials } from "./Security.ts"
 import { Sessions } from "./Sessions.ts"
 import { System } from "./System.ts"
 import { Tenant } from "./Tenant.ts"
+import { TenantChannels } from "./TenantChannels.ts"
 import { Tenants } from "./Tenants.ts"
 import { Users } from "./Users.ts"
 
@@ -16,6 +17,7 @@ export class Api extends HttpApi.make("roomkey")
   .add(Realtime)
   .add(Tenant)
   .add(Users)
+  .add(TenantChannels)
   .add(Tenants)
   .add(System)
   .middleware(ValidRequest)

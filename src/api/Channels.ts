@@ -4,7 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { ChannelName } from "../domain/Channel.ts"
 import { ChannelId } from "../domain/Ids.ts"
 import { SessionToken } from "./Authorization.ts"
-import { RateLimited, Unavailable } from "./Problems.ts"
+import { NotAllowed, NotFound, RateLimited, Unavailable } from "./Problems.ts"
 
 export const Channel = Schema.Struct({ id: ChannelId, name: Schema.String })
 
@@ -17,7 +17,14 @@ export class Channels extends HttpApiGroup.make("channels")
       payload: Schema.Struct({ name: ChannelName }),
       success: Channel.pipe(HttpApiSchema.status(201)),
       error: [RateLimited, Unavailable]
-    }).annotateMerge(OpenApi.annotations({ summary: "Make a channel" }))
+    }).annotateMerge(OpenApi.annotations({ summary: "Make a channel, and be its host" })),
+    HttpApiEndpoint.delete("remove", "/api/channels/:id", {
+      params: { id: ChannelId },
+      success: HttpApiSchema.NoContent,
+      error: [NotFound, NotAllowed, Unavailable]
+    }).annotateMerge(
+      OpenApi.annotations({ summary: "As a host, delete a channel; who is in it is told and taken out" })
+    )
   )
   .middleware(SessionToken)
   .annotateMerge(OpenApi.annotations({ title: "Channels" })) {}

@@ -80,6 +80,11 @@ export class OriginRefused extends HttpApiError.Problem<OriginRefused>()(
   ...problem("app_mismatch", 403, "The tenant does not allow this origin")
 ) {}
 
+export class NotAllowed extends HttpApiError.Problem<NotAllowed>()(
+  "NotAllowed",
+  ...problem("not_allowed", 403, "Only a host of the channel may do that")
+) {}
+
 export class NotFound extends HttpApiError.Problem<NotFound>()(
   "NotFound",
   ...problem("not_found", 404, "Not found")

@@ -19,7 +19,10 @@ export const AuditType = Schema.Literals([
   "tenant_created",
   "tenant_changed",
   "tenant_suspended",
-  "tenant_resumed"
+  "tenant_resumed",
+  "channel_changed",
+  "channel_deleted",
+  "channel_standing_changed"
 ])
 export type AuditType = typeof AuditType.Type
 

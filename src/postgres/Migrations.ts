@@ -6,6 +6,7 @@ import apiKeyLastUsed from "./migrations/0002_api_key_last_used.ts"
 import rateLimits from "./migrations/0003_rate_limits.ts"
 import upkeep from "./migrations/0004_upkeep.ts"
 import events from "./migrations/0005_events.ts"
+import voiceRooms from "./migrations/0006_voice_rooms.ts"
 
 export const run = Migrator.make({})({
   table: "roomkey_migrations",
@@ -14,6 +15,7 @@ export const run = Migrator.make({})({
     "0002_api_key_last_used": apiKeyLastUsed,
     "0003_rate_limits": rateLimits,
     "0004_upkeep": upkeep,
-    "0005_events": events
+    "0005_events": events,
+    "0006_voice_rooms": voiceRooms
   })
 })

@@ -9,6 +9,7 @@ import * as ChannelRepositoryPg from "./ChannelRepositoryPg.ts"
 import * as DatabasePg from "./DatabasePg.ts"
 import * as Migrations from "./Migrations.ts"
 import { isUnavailable } from "./Query.ts"
+import * as PresenceStorePg from "./PresenceStorePg.ts"
 import * as RateLimitsPg from "./RateLimitsPg.ts"
 import * as Sweeps from "./Sweeps.ts"
 import * as TenantRepositoryPg from "./TenantRepositoryPg.ts"
@@ -46,6 +47,7 @@ export const layer = Layer.mergeAll(
   AuditLogPg.layer,
   ChannelRepositoryPg.layer,
   DatabasePg.layer,
+  PresenceStorePg.layer,
   RateLimitsPg.layer,
   Sweeps.layer,
   TenantRepositoryPg.layer,

@@ -15,8 +15,10 @@ import * as EventBusPg from "../postgres/EventBusPg.ts"
 import * as Pglite from "../postgres/Pglite.ts"
 import * as Postgres from "../postgres/Postgres.ts"
 import { startupParameters } from "../postgres/Query.ts"
+import * as RoomBusPg from "../postgres/RoomBusPg.ts"
 import { watchedSocket } from "../postgres/WatchedSocket.ts"
 import { EventBus } from "../services/EventBus.ts"
+import { RoomBus } from "../services/RoomBus.ts"
 import * as AdminKeyFile from "./AdminKeyFile.ts"
 import * as LifecycleRef from "./LifecycleRef.ts"
 
@@ -57,13 +59,16 @@ export const database = (
   })
 
 /** One connection cannot both listen and answer, and the embedded database has but one instance to tell. */
-const events = (config: RoomkeyConfig) => Option.isNone(config.databaseUrl) ? EventBus.layerMemory : EventBusPg.layer
+const buses = (config: RoomkeyConfig) =>
+  Option.isNone(config.databaseUrl)
+    ? Layer.merge(EventBus.layerMemory, RoomBus.layerMemory)
+    : Layer.merge(EventBusPg.layer, RoomBusPg.layer)
 
 /** Every port, over a `PgClient` that is still to be provided. */
 export const layer = (config: RoomkeyConfig) =>
   Layer.mergeAll(
     Postgres.layer,
-    events(config),
+    buses(config),
     CommonPasswordsList.layer,
     TokenCodecNode.layer,
     PasswordHasherArgon2.layer,

@@ -13,12 +13,14 @@ import { channelsLayer } from "../http/handlers/Channels.ts"
 import { sessionsLayer } from "../http/handlers/Sessions.ts"
 import { systemLayer } from "../http/handlers/System.ts"
 import { tenantLayer } from "../http/handlers/Tenant.ts"
+import { tenantChannelsLayer } from "../http/handlers/TenantChannels.ts"
 import { tenantsLayer } from "../http/handlers/Tenants.ts"
 import { usersLayer } from "../http/handlers/Users.ts"
 import { validRequestLayer } from "../http/ValidRequest.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
 import { realtimeLayer } from "../ws/Realtime.ts"
 import { Registry } from "../ws/Registry.ts"
+import { Rooms } from "../ws/Rooms.ts"
 import { SocketPolicy } from "../ws/SocketPolicy.ts"
 import * as Adapters from "./Adapters.ts"
 import * as Observability from "./Observability.ts"
@@ -42,6 +44,7 @@ const handlers = Layer.mergeAll(
   realtimeLayer,
   usersLayer,
   tenantsLayer,
+  tenantChannelsLayer,
   systemLayer,
   tenantLayer
 )
@@ -99,6 +102,7 @@ const socketPolicy = (config: RoomkeyConfig) =>
     Effect.map(SocketPolicy, (byDefault) => ({
       ...byDefault,
       maxPerUser: config.maxSocketsPerUser,
+      maxMembers: config.maxChannelMembers,
       pingEvery: config.socketPing,
       drainOver: config.socketDrain
     }))
@@ -108,7 +112,7 @@ const socketPolicy = (config: RoomkeyConfig) =>
 export const layerNoDatabase = (config: RoomkeyConfig) =>
   drain(config).pipe(
     Layer.provideMerge(HttpRouter.serve(routes(config), { disableLogger: true, disableListenLog: true })),
-    Layer.provideMerge(Registry.layer),
+    Layer.provideMerge(Layer.merge(Registry.layer, Rooms.layer)),
     Layer.provideMerge(Adapters.layer(config)),
     Layer.provideMerge(httpServer(config)),
     Layer.provide(Layer.mergeAll(

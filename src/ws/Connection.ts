@@ -11,6 +11,8 @@ export class Connection {
   readonly principal: SessionPrincipal
   /** Nothing is read from it or written to it any more. */
   closed = false
+  /** What is to be done at once when it is closed from either side. */
+  whenClosed: Effect.Effect<void> = Effect.void
   readonly #writer: Socket.Writer
 
   constructor(id: string, principal: SessionPrincipal, writer: Socket.Writer) {
@@ -35,8 +37,20 @@ export class Connection {
       return this.#writer.write(event).pipe(
         Effect.andThen(Metric.update(Metric.withAttributes(socketCloses, { code: String(event.code) }), 1))
       )
-    })
+    }).pipe(Effect.ensuring(this.#ended))
   }
+
+  /** The other side is gone. */
+  readonly gone: Effect.Effect<void> = Effect.suspend(() => {
+    this.closed = true
+    return this.#ended
+  })
+
+  readonly #ended: Effect.Effect<void> = Effect.suspend(() => {
+    const { whenClosed } = this
+    this.whenClosed = Effect.void
+    return whenClosed
+  })
 
   /**
    * A write to a `Socket` whose reader is gone waits for the next connection, which here never comes. So `closed` is

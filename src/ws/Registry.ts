@@ -98,11 +98,10 @@ export class Registry extends Context.Service<Registry, {
           }),
           () =>
             Effect.suspend(() => {
-              connection.closed = true
               const ofSession = sessions.get(principal.sessionId)
               ofSession?.delete(tracked)
               if (ofSession?.size === 0) sessions.delete(principal.sessionId)
-              return counted(userId, -1)
+              return Effect.andThen(connection.gone, counted(userId, -1))
             })
         )
         if (draining) yield* connection.close(restarting)

@@ -23,6 +23,10 @@ export interface SocketPolicy {
   readonly tokenExpiringBefore: Duration.Duration
   /** How often the sessions that are due are read again. */
   readonly sweepEvery: Duration.Duration
+  /** Members that a channel may have. Two instances that let somebody in at the same moment may pass it by one. */
+  readonly maxMembers: number
+  /** For how long changes of one member are gathered once one was told. */
+  readonly gatherUpdates: Duration.Duration
   /** Over how long a stopping instance spreads its closes. */
   readonly drainOver: Duration.Duration
 }
@@ -40,6 +44,8 @@ export const SocketPolicy = Context.Reference<SocketPolicy>("roomkey/ws/SocketPo
     closeTimeout: Duration.seconds(3),
     tokenExpiringBefore: Duration.minutes(5),
     sweepEvery: Duration.millis(500),
-    drainOver: Duration.seconds(3)
+    drainOver: Duration.seconds(3),
+    maxMembers: 1000,
+    gatherUpdates: Duration.millis(50)
   })
 })

@@ -4,6 +4,7 @@ import { Clock, Effect } from "effect"
 import type { Socket } from "effect/socket"
 import { toUser } from "../api/User.ts"
 import type { SessionPrincipal } from "../domain/Principal.ts"
+import { Caller } from "../services/Caller.ts"
 import { badMessages, internalError, tooManyFrames } from "./CloseCodes.ts"
 import type { Connection } from "./Connection.ts"
 import { decode } from "./Decode.ts"
@@ -29,7 +30,10 @@ export const openSocket = Effect.fnUntraced(
         ice_servers: []
       }
     })
+    // The time that the handshake had for the store is not what a frame has, hours later.
+    const caller = { ...yield* Caller, patience: undefined }
     yield* serve(connection, pull).pipe(
+      Effect.provideService(Caller, caller),
       Effect.catchDefect((defect) =>
         Effect.logError("A frame's handler failed", defect).pipe(Effect.andThen(connection.close(internalError)))
       )

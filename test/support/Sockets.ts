@@ -6,7 +6,19 @@ import type { AppId, SessionId, TenantId, UserId } from "../../src/domain/Ids.ts
 import type { SessionPrincipal } from "../../src/domain/Principal.ts"
 import type { SessionRecord } from "../../src/domain/Session.ts"
 import { StoreUnavailable } from "../../src/domain/Unavailable.ts"
+import { AuditLog } from "../../src/services/AuditLog.ts"
+import { ChannelRepository } from "../../src/services/ChannelRepository.ts"
+import { RoomBus } from "../../src/services/RoomBus.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
+import { Rooms } from "../../src/ws/Rooms.ts"
+
+/** What frames of voice rooms need, for sockets that send none. */
+export const noRooms = Layer.mergeAll(
+  Layer.mock(Rooms, {}),
+  Layer.mock(ChannelRepository, {}),
+  Layer.mock(AuditLog, {}),
+  RoomBus.layerMemory
+)
 
 export interface FakeSocket {
   readonly socket: Socket.Socket

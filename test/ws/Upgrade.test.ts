@@ -7,12 +7,12 @@ import { Event } from "../../src/domain/Event.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
 import { openSocket } from "../../src/ws/Upgrade.ts"
-import { fakeSocket, makeSessions, principal, sessionId } from "../support/Sockets.ts"
+import { fakeSocket, makeSessions, noRooms, principal, sessionId } from "../support/Sockets.ts"
 
 const connect = Effect.fnUntraced(function* (options?: Parameters<typeof fakeSocket>[0]) {
   const sessions = yield* makeSessions
   const context = yield* Layer.build(
-    Registry.layer.pipe(Layer.provideMerge(Layer.mergeAll(sessions.layer, EventBus.layerMemory)))
+    Registry.layer.pipe(Layer.provideMerge(Layer.mergeAll(sessions.layer, EventBus.layerMemory, noRooms)))
   )
   const fake = yield* fakeSocket(options)
   const fiber = yield* openSocket(principal(sessionId(1)), fake.socket).pipe(

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import type { Channel, ChannelName } from "../../domain/Channel.ts"
+import type { ChannelName, ChannelRecord } from "../../domain/Channel.ts"
 import type { TenantId, UserId } from "../../domain/Ids.ts"
 import type { RateLimited } from "../../domain/RateLimit.ts"
 import type { StoreUnavailable } from "../../domain/Unavailable.ts"
@@ -11,7 +11,7 @@ export const createChannel = Effect.fn("createChannel")(function* (
   tenantId: TenantId,
   userId: UserId,
   name: ChannelName
-): Effect.fn.Return<Channel, RateLimited | StoreUnavailable, ChannelRepository | RateLimits> {
+): Effect.fn.Return<ChannelRecord, RateLimited | StoreUnavailable, ChannelRepository | RateLimits> {
   const channels = yield* ChannelRepository
   const limits = yield* RateLimits
   yield* limits.take("channel", String(userId))

@@ -5,6 +5,7 @@ import { Api } from "../../api/Api.ts"
 import { CurrentSession } from "../../api/Authorization.ts"
 import * as Problems from "../../api/Problems.ts"
 import { createChannel } from "../../flows/channels/CreateChannel.ts"
+import { deleteChannel } from "../../flows/channels/DeleteChannel.ts"
 import { ChannelRepository } from "../../services/ChannelRepository.ts"
 import { tooMany } from "../TooMany.ts"
 
@@ -17,6 +18,18 @@ export const channelsLayer = HttpApiBuilder.group(Api, "channels", (handlers) =>
     }, Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) })),
     create: Effect.fnUntraced(function* ({ payload }) {
       const { tenantId, user } = yield* CurrentSession
-      return yield* createChannel(tenantId, user.id, payload.name)
-    }, Effect.catchTags({ RateLimited: tooMany, StoreUnavailable: () => new Problems.Unavailable({}) }))
+      const { id, name } = yield* createChannel(tenantId, user.id, payload.name)
+      return { id, name }
+    }, Effect.catchTags({ RateLimited: tooMany, StoreUnavailable: () => new Problems.Unavailable({}) })),
+    remove: Effect.fnUntraced(
+      function* ({ params }) {
+        const { tenantId, user } = yield* CurrentSession
+        yield* deleteChannel(tenantId, params.id, user.id)
+      },
+      Effect.catchTags({
+        ChannelNotFound: () => new Problems.NotFound({ detail: "No such channel" }),
+        NotAllowed: () => new Problems.NotAllowed({}),
+        StoreUnavailable: () => new Problems.Unavailable({})
+      })
+    )
   }))

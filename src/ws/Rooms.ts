@@ -1,0 +1,571 @@
+// The voice rooms of this instance. A member is changed only here, on the instance that it is connected to, and told at
+// once to everybody who is connected here too; the others learn of it from its row. Rows are the truth about the members
+// of other instances: notices only say which to read, and one fiber reads them, so that no old row follows a newer one.
+import { Array, Context, Deferred, Effect, Exit, Latch, Layer, Metric, Option, PubSub, type Scope } from "effect"
+import type { FrameId, IceCandidate, WebrtcAnswer, WebrtcOffer } from "../api/Frames.ts"
+import { toMember } from "../api/Member.ts"
+import {
+  ChannelFull,
+  type ChannelNotFound,
+  isMuted,
+  type Member,
+  MemberNotFound,
+  NotAllowed,
+  NotInChannel,
+  type RemovedFromChannel,
+  type Seat
+} from "../domain/Channel.ts"
+import type { ChannelId, UserId } from "../domain/Ids.ts"
+import type { Role } from "../domain/Role.ts"
+import type { Relay, RoomNotice } from "../domain/RoomNotice.ts"
+import { isDescription, sendsMedia } from "../domain/Sdp.ts"
+import type { StoreUnavailable } from "../domain/Unavailable.ts"
+import { joinChannel } from "../flows/channels/JoinChannel.ts"
+import { reviewMembers } from "../flows/channels/ReviewMembers.ts"
+import { channelMembers, relaysDropped } from "../Metrics.ts"
+import { ChannelRepository } from "../services/ChannelRepository.ts"
+import { Lifecycle } from "../services/Lifecycle.ts"
+import { PresenceStore, type RemoteMember } from "../services/PresenceStore.ts"
+import { RoomBus } from "../services/RoomBus.ts"
+import type { Connection } from "./Connection.ts"
+import { Outbox } from "./Outbox.ts"
+import { type Entry, type Local, presenceFrame, Room, seated } from "./Room.ts"
+import { SocketPolicy } from "./SocketPolicy.ts"
+
+/** Three may be missed before the others take this instance's members for gone. */
+const beatEvery = "2 seconds"
+const retryAfter = "250 millis"
+/** After notices were missed, who has no row is given this long: its instance may just be writing it again. */
+const grace = "4 seconds"
+/** Relays that wait until the row of who sent them was read. */
+const maxEarlyRelays = 1000
+
+type Signal = typeof WebrtcOffer.Type | typeof WebrtcAnswer.Type | typeof IceCandidate.Type
+
+/** A connection's place: where it is, and what it looks like there. */
+interface Place {
+  readonly room: Room
+  readonly entry: Entry & { readonly local: Local }
+}
+
+export interface Present {
+  readonly channelId: ChannelId
+  readonly self: Member
+}
+
+export class Rooms extends Context.Service<Rooms, {
+  /** Enters a channel, out of the one before, and answers `channel_users`. In the same one it may change its role. */
+  readonly join: (
+    connection: Connection,
+    channelId: ChannelId,
+    requested: Role | undefined,
+    id: FrameId | undefined
+  ) => Effect.Effect<void, ChannelNotFound | ChannelFull | RemovedFromChannel | StoreUnavailable>
+  readonly leave: (connection: Connection) => Effect.Effect<void, NotInChannel>
+  /** Mutes or unmutes oneself. */
+  readonly mute: (connection: Connection, muted: boolean) => Effect.Effect<void, NotInChannel | NotAllowed>
+  readonly speak: (connection: Connection, speaking: boolean) => Effect.Effect<void, NotInChannel | NotAllowed>
+  /** Passes a signal on to a member of the same channel, wherever it is connected. */
+  readonly relay: (
+    connection: Connection,
+    signal: Signal
+  ) => Effect.Effect<void, NotInChannel | MemberNotFound | NotAllowed>
+  readonly present: (connection: Connection) => Effect.Effect<Present, NotInChannel>
+  /** Another member of the channel that the connection is in, or itself. */
+  readonly find: (
+    connection: Connection,
+    connectionId: string
+  ) => Effect.Effect<Member, NotInChannel | MemberNotFound>
+}>()("roomkey/ws/Rooms") {
+  static readonly layer = Layer.effect(
+    Rooms,
+    Effect.gen(function* () {
+      const store = yield* PresenceStore
+      const channels = yield* ChannelRepository
+      const bus = yield* RoomBus
+      const lifecycle = yield* Lifecycle
+      const policy = yield* SocketPolicy
+
+      const rooms = new Map<ChannelId, Room>()
+      const places = new Map<Connection, Place>()
+
+      // What is to be written.
+      const outbox = new Outbox()
+      const unwritten = yield* Latch.make()
+
+      // What is to be read.
+      const unreadMembers = new Map<string, Set<ChannelId>>()
+      const unreadRooms = new Map<Room, { readonly removesMissing: boolean }>()
+      const unreviewed = new Map<Room, Set<UserId> | "Everybody">()
+      const loads = new Map<Room, Deferred.Deferred<void, StoreUnavailable>>()
+      let earlyRelays: Array<Relay> = []
+      const unread = yield* Latch.make()
+      const scope = yield* Effect.scope
+
+      // What was told a moment ago.
+      const held = new Map<Entry, Room>()
+      const holding = yield* Latch.make()
+
+      const roomOf = (channelId: ChannelId): Room => {
+        const found = rooms.get(channelId)
+        if (found !== undefined) return found
+        const room = new Room(channelId)
+        rooms.set(channelId, room)
+        return room
+      }
+
+      const closeIfEmpty = (room: Room): void => {
+        if (room.locals.size > 0 || room.expected > 0) return
+        if (rooms.get(room.channelId) === room) rooms.delete(room.channelId)
+        unreadRooms.delete(room)
+        unreviewed.delete(room)
+      }
+
+      const write = (room: Room, connectionId: string): void => {
+        outbox.changed(connectionId, room.channelId, room.members.get(connectionId)?.member)
+        unwritten.openUnsafe()
+      }
+
+      const dropped = (count: number) => count === 0 ? Effect.void : Metric.update(relaysDropped, count)
+
+      const counted = Effect.suspend(() => Metric.update(channelMembers, places.size))
+
+      const placeOf = (connection: Connection): Effect.Effect<Place, NotInChannel> => {
+        const place = places.get(connection)
+        return place === undefined ? Effect.fail(new NotInChannel()) : Effect.succeed(place)
+      }
+
+      /** Tells a change at once, unless one of the same member was told a moment ago. */
+      const tellUpdate = (room: Room, entry: Entry): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          if (entry.held || !room.hasNews(entry)) return Effect.void
+          entry.held = true
+          held.set(entry, room)
+          holding.openUnsafe()
+          return room.tellUpdate(entry)
+        })
+
+      const update = ({ entry, room }: Place, member: Member, by: "Itself" | "Others"): Effect.Effect<void> => {
+        entry.member = member
+        if (by === "Others") entry.tellsItself = true
+        write(room, member.connectionId)
+        return tellUpdate(room, entry)
+      }
+
+      /** From its place, and from everybody's list: unless all of them are on their way out. */
+      const depart = (connection: Connection, alone = true): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const place = places.get(connection)
+          if (place === undefined) return Effect.void
+          const { entry, room } = place
+          const { connectionId } = entry.member
+          places.delete(connection)
+          connection.whenClosed = Effect.void
+          const gone = Effect.flatMap(lifecycle.draining, (draining) => {
+            if (alone && !draining) return room.remove(connectionId)
+            room.delete(connectionId)
+            return Effect.void
+          })
+          return gone.pipe(
+            Effect.andThen(Effect.suspend(() => {
+              write(room, connectionId)
+              closeIfEmpty(room)
+              return counted
+            }))
+          )
+        })
+
+      const usersFrame = (room: Room, id: FrameId | undefined): string =>
+        JSON.stringify({
+          type: "channel_users",
+          payload: {
+            channel_id: room.channelId,
+            users: Array.fromIterable(room.members.values()).map(({ member }) => toMember(member))
+          },
+          ...(id === undefined ? {} : { id })
+        })
+
+      const reseat = (place: Place, seat: Seat, by: "Itself" | "Others"): Effect.Effect<void> => {
+        place.entry.local.maySpeak = seat.maySpeak
+        return update(place, seated(place.entry.member, seat), by)
+      }
+
+      const enter = Effect.fnUntraced(function* (
+        room: Room,
+        connection: Connection,
+        requested: Role | undefined,
+        seat: Seat,
+        id: FrameId | undefined
+      ) {
+        if (connection.closed) return
+        const before = places.get(connection)
+        if (before?.room === room) {
+          before.entry.local.requested = requested
+          yield* reseat(before, seat, "Itself")
+          return yield* connection.sendText(usersFrame(room, id))
+        }
+        if (room.members.size >= policy.maxMembers) return yield* new ChannelFull({ channelId: room.channelId })
+        yield* depart(connection)
+        const { user } = connection.principal
+        const member: Member = {
+          connectionId: connection.id,
+          channelId: room.channelId,
+          user,
+          role: seat.role,
+          mutedByItself: false,
+          mutedBy: seat.mutedBy,
+          speaking: false
+        }
+        const told = room.add(member, { connection, requested, maySpeak: seat.maySpeak })
+        places.set(connection, { room, entry: room.locals.get(connection.id)! })
+        connection.whenClosed = depart(connection)
+        write(room, connection.id)
+        yield* connection.sendText(usersFrame(room, id))
+        yield* told
+        yield* counted
+      })
+
+      /** The members of other instances, read once for all who wait. */
+      const load = (room: Room): Effect.Effect<void, StoreUnavailable> =>
+        Effect.suspend(() => {
+          if (room.loaded) return Effect.void
+          const waiting = loads.get(room)
+          if (waiting !== undefined) return Deferred.await(waiting)
+          const loading = Deferred.makeUnsafe<void, StoreUnavailable>()
+          loads.set(room, loading)
+          unreadRooms.set(room, { removesMissing: true })
+          unread.openUnsafe()
+          return Deferred.await(loading)
+        })
+
+      const join = Effect.fnUntraced(function* (
+        connection: Connection,
+        channelId: ChannelId,
+        requested: Role | undefined,
+        id: FrameId | undefined
+      ): Effect.fn.Return<void, ChannelNotFound | ChannelFull | RemovedFromChannel | StoreUnavailable> {
+        const { sessionId, tenantId, user } = connection.principal
+        const room = roomOf(channelId)
+        room.expected++
+        yield* Effect.gen(function* () {
+          const { decisions } = room
+          const seat = yield* joinChannel(tenantId, channelId, { userId: user.id, sessionId, requested }).pipe(
+            Effect.provideService(ChannelRepository, channels)
+          )
+          yield* load(room)
+          yield* enter(room, connection, requested, seat, id)
+          // What was decided while this one came in may concern it.
+          if (room.decisions !== decisions) review(room, user.id)
+        }).pipe(Effect.ensuring(Effect.sync(() => {
+          room.expected--
+          closeIfEmpty(room)
+        })))
+      })
+
+      const mute = Effect.fnUntraced(function* (connection: Connection, muted: boolean) {
+        const place = yield* placeOf(connection)
+        const { local, member } = place.entry
+        if (!local.maySpeak) return yield* new NotAllowed({ reason: "may_not_speak" })
+        if (!muted && member.mutedBy !== null) {
+          return yield* new NotAllowed({ reason: member.mutedBy === "host" ? "muted_by_host" : "muted_by_tenant" })
+        }
+        yield* update(place, { ...member, mutedByItself: muted, speaking: member.speaking && !muted }, "Itself")
+      })
+
+      const speak = Effect.fnUntraced(function* (connection: Connection, speaking: boolean) {
+        const place = yield* placeOf(connection)
+        const { local, member } = place.entry
+        if (!local.maySpeak) return yield* new NotAllowed({ reason: "may_not_speak" })
+        if (speaking && isMuted(member)) return yield* new NotAllowed({ reason: "muted" })
+        yield* update(place, { ...member, speaking }, "Itself")
+      })
+
+      const memberIn = ({ room }: Place, connectionId: string): Effect.Effect<Entry, MemberNotFound> => {
+        const entry = room.members.get(connectionId)
+        return entry === undefined ? Effect.fail(new MemberNotFound()) : Effect.succeed(entry)
+      }
+
+      const relay = Effect.fnUntraced(function* (connection: Connection, { payload, type }: Signal) {
+        const place = yield* placeOf(connection)
+        const target = yield* memberIn(place, payload.to)
+        if ("sdp" in payload && !place.entry.local.maySpeak) {
+          if (!isDescription(payload.sdp) || sendsMedia(payload.sdp)) {
+            return yield* new NotAllowed({ reason: "sends_media" })
+          }
+        }
+        const text = JSON.stringify({ type, payload: { ...payload, from: connection.id } })
+        if (target.local !== undefined) return yield* target.local.connection.sendText(text)
+        const { channelId } = place.room
+        const late = outbox.relay({ nodeId: target.nodeId!, channelId, from: connection.id, to: payload.to, text })
+        unwritten.openUnsafe()
+        yield* dropped(late)
+      })
+
+      /** From another instance. Only who is known as a member of the same channel is heard. */
+      const deliver = ({ channelId, from, text, to }: Relay): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const room = rooms.get(channelId)
+          const target = room?.locals.get(to)
+          if (target === undefined || room?.members.get(from)?.nodeId === undefined) return Effect.void
+          return target.local.connection.sendText(text)
+        })
+
+      const review = (room: Room, userId: UserId | null): void => {
+        const waiting = unreviewed.get(room)
+        if (userId === null) unreviewed.set(room, "Everybody")
+        else if (waiting === undefined) unreviewed.set(room, new Set([userId]))
+        else if (waiting !== "Everybody") waiting.add(userId)
+        unread.openUnsafe()
+      }
+
+      const reload = (removesMissing: boolean): void => {
+        for (const room of rooms.values()) {
+          if (room.loaded && !unreadRooms.get(room)?.removesMissing) unreadRooms.set(room, { removesMissing })
+        }
+        unread.openUnsafe()
+      }
+
+      const hear = (notice: RoomNotice): Effect.Effect<void> => {
+        switch (notice._tag) {
+          case "MembersChanged": {
+            if (!rooms.has(notice.channelId)) return Effect.void
+            // Another set each time: one that is being read just now is read again.
+            for (const id of notice.connectionIds) {
+              unreadMembers.set(id, new Set(unreadMembers.get(id)).add(notice.channelId))
+            }
+            return Effect.asVoid(unread.open)
+          }
+          case "DecisionsChanged": {
+            const room = rooms.get(notice.channelId)
+            if (room === undefined) return Effect.void
+            room.decisions++
+            return Effect.sync(() => review(room, notice.userId))
+          }
+          case "Relay": {
+            if (!unreadMembers.has(notice.from)) return deliver(notice)
+            if (earlyRelays.length >= maxEarlyRelays) return dropped(1)
+            earlyRelays.push(notice)
+            return Effect.void
+          }
+          case "Gap":
+            for (const room of rooms.values()) {
+              room.decisions++
+              review(room, null)
+            }
+            reload(false)
+            return Effect.asVoid(
+              Effect.forkIn(Effect.andThen(Effect.sleep(grace), Effect.sync(() => reload(true))), scope)
+            )
+        }
+      }
+
+      /** What the row of a member says, in a channel that was named with it. */
+      const apply = (room: Room, connectionId: string, row: RemoteMember | undefined): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const entry = room.members.get(connectionId)
+          if (entry?.local !== undefined) return Effect.void
+          if (row?.channelId !== room.channelId) return entry === undefined ? Effect.void : room.remove(connectionId)
+          const { nodeId, ...member } = row
+          if (entry === undefined) return room.add(member, { nodeId })
+          entry.nodeId = nodeId
+          entry.member = member
+          return tellUpdate(room, entry)
+        })
+
+      const readMembers = Effect.gen(function* () {
+        const ids = new Map(unreadMembers)
+        const whole = new Map(unreadRooms)
+        if (ids.size === 0 && whole.size === 0) return
+        const channelIds = [...whole.keys()].map(({ channelId }) => channelId)
+        const rows = new Map(
+          (yield* store.readOthers(channelIds, [...ids.keys()])).map((row) => [row.connectionId, row])
+        )
+        // What was named again while it was read, is read again.
+        for (const [id, named] of ids) {
+          if (unreadMembers.get(id) === named) unreadMembers.delete(id)
+          for (const channelId of named) {
+            const room = rooms.get(channelId)
+            if (room !== undefined) yield* apply(room, id, rows.get(id))
+          }
+        }
+        for (const [room, how] of whole) {
+          if (unreadRooms.get(room) === how) unreadRooms.delete(room)
+          const seen = Array.fromIterable(rows.values()).filter(({ channelId }) => channelId === room.channelId)
+          const missing = how.removesMissing
+            ? [...room.members].filter(([id, { local }]) => local === undefined && !rows.has(id)).map(([id]) => id)
+            : []
+          yield* Effect.forEach(seen, (row) => apply(room, row.connectionId, row), { discard: true })
+          yield* Effect.forEach(missing, (id) => room.remove(id), { discard: true })
+          room.loaded = true
+          finishLoad(room, Exit.void)
+        }
+      }).pipe(
+        Effect.tapErrorTag("StoreUnavailable", (error) =>
+          Effect.sync(() => {
+            for (const room of Array.fromIterable(loads.keys())) {
+              unreadRooms.delete(room)
+              finishLoad(room, Exit.fail(error))
+            }
+          }))
+      )
+
+      const finishLoad = (room: Room, exit: Exit.Exit<void, StoreUnavailable>): void => {
+        const loading = loads.get(room)
+        loads.delete(room)
+        if (loading !== undefined) Deferred.doneUnsafe(loading, exit)
+      }
+
+      const passOn = Effect.suspend(() => {
+        const early = earlyRelays
+        earlyRelays = early.filter(({ from }) => unreadMembers.has(from))
+        return Effect.forEach(early.filter(({ from }) => !unreadMembers.has(from)), deliver, { discard: true })
+      })
+
+      const expel = (place: Place, code: "removed_from_channel" | "channel_deleted"): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const { local, member } = place.entry
+          const { connection } = local
+          return connection.sendText(presenceFrame("user_left", member)).pipe(
+            Effect.andThen(connection.send({ type: "error", payload: { code, detail: expulsion[code] } }))
+          )
+        })
+
+      const reviewRoom = Effect.fnUntraced(function* (room: Room, whom: Set<UserId> | "Everybody") {
+        const locals = [...room.locals.values()].filter(({ member }) =>
+          whom === "Everybody" || whom.has(member.user.id)
+        )
+        const [first] = locals
+        if (first === undefined) return
+        const seats = yield* reviewMembers(
+          first.local.connection.principal.tenantId,
+          room.channelId,
+          locals.map(({ local: { connection, requested } }) => ({
+            userId: connection.principal.user.id,
+            sessionId: connection.principal.sessionId,
+            requested
+          }))
+        ).pipe(
+          Effect.provideService(ChannelRepository, channels),
+          Effect.catchTag("ChannelNotFound", () => Effect.undefined)
+        )
+        for (const [index, entry] of locals.entries()) {
+          const { connection } = entry.local
+          const place = places.get(connection)
+          if (place?.entry !== entry) continue
+          const seat = seats?.[index]
+          if (seat !== undefined && Option.isSome(seat)) {
+            yield* reseat(place, seat.value, "Others")
+            continue
+          }
+          yield* expel(place, seats === undefined ? "channel_deleted" : "removed_from_channel")
+          yield* depart(connection, seats !== undefined)
+        }
+      })
+
+      const reviewRooms = Effect.gen(function* () {
+        for (const [room, whom] of Array.fromIterable(unreviewed)) {
+          unreviewed.delete(room)
+          yield* reviewRoom(room, whom).pipe(
+            Effect.tapErrorTag("StoreUnavailable", () =>
+              Effect.sync(() => {
+                if (whom === "Everybody") review(room, null)
+                else for (const userId of whom) review(room, userId)
+              }))
+          )
+        }
+      })
+
+      const read = unread.await.pipe(
+        Effect.andThen(unread.close),
+        Effect.andThen(readMembers),
+        Effect.andThen(passOn),
+        Effect.andThen(reviewRooms),
+        Effect.catchTag("StoreUnavailable", () => Effect.andThen(Effect.sleep(retryAfter), unread.open))
+      )
+
+      /** After the lease was lost, or at the start: every member is written again. */
+      const beat = Effect.map(store.beat, (isNew) => {
+        if (isNew) { for (const { entry, room } of places.values()) write(room, entry.member.connectionId) }
+      })
+
+      const writeOut = unwritten.await.pipe(
+        Effect.andThen(unwritten.close),
+        Effect.andThen(Effect.suspend(() => {
+          const batch = outbox.take()
+          const again = Effect.suspend(() => {
+            unwritten.openUnsafe()
+            return dropped(outbox.giveBack(batch))
+          })
+          return store.write(batch.changes, batch.relays).pipe(
+            Effect.flatMap((written) => written ? Effect.void : Effect.andThen(again, beat)),
+            Effect.tapErrorTag("StoreUnavailable", () => again),
+            Effect.andThen(Effect.sync(() => {
+              if (!outbox.isEmpty) unwritten.openUnsafe()
+            }))
+          )
+        })),
+        Effect.catchTag("StoreUnavailable", () => Effect.sleep(retryAfter))
+      )
+
+      /** What changed since it was told, of those who changed a moment ago; who did not is free to be told at once. */
+      const tellHeld = holding.await.pipe(
+        Effect.andThen(holding.close),
+        Effect.andThen(Effect.sleep(policy.gatherUpdates)),
+        Effect.andThen(Effect.suspend(() =>
+          Effect.forEach([...held], ([entry, room]) => {
+            if (room.members.get(entry.member.connectionId) === entry && room.hasNews(entry)) {
+              holding.openUnsafe()
+              return room.tellUpdate(entry)
+            }
+            entry.held = false
+            held.delete(entry)
+            return Effect.void
+          }, { discard: true })
+        ))
+      )
+
+      const notices = yield* bus.subscribe
+      yield* PubSub.take(notices).pipe(Effect.flatMap(hear), forever)
+      yield* forever(read)
+      yield* forever(writeOut)
+      yield* forever(tellHeld)
+      yield* beat.pipe(
+        Effect.catchTag("StoreUnavailable", () => Effect.void),
+        Effect.andThen(Effect.sleep(beatEvery)),
+        forever
+      )
+      yield* Effect.addFinalizer(() => store.leave.pipe(Effect.timeout("1 second"), Effect.ignore))
+
+      return Rooms.of({
+        join,
+        leave: (connection) => Effect.flatMap(placeOf(connection), () => depart(connection)),
+        mute,
+        speak,
+        relay,
+        present: (connection) =>
+          Effect.map(placeOf(connection), ({ entry, room }) => ({ channelId: room.channelId, self: entry.member })),
+        find: (connection, connectionId) =>
+          placeOf(connection).pipe(
+            Effect.flatMap((place) => memberIn(place, connectionId)),
+            Effect.map(({ member }) => member)
+          )
+      })
+    })
+  )
+}
+
+const expulsion = {
+  removed_from_channel: "You were removed from the channel",
+  channel_deleted: "The channel was deleted"
+}
+
+/** A turn that fails by a bug is told, and the next one comes: without these loops instances would lose each other. */
+const forever = <E, R>(turn: Effect.Effect<unknown, E, R>): Effect.Effect<void, never, R | Scope.Scope> =>
+  turn.pipe(
+    Effect.catchCause((cause) =>
+      Effect.logError("A turn of the voice rooms failed", cause).pipe(Effect.andThen(Effect.sleep(retryAfter)))
+    ),
+    Effect.forever,
+    Effect.forkScoped,
+    Effect.asVoid
+  )

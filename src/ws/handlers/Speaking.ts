@@ -1,0 +1,10 @@
+import { Effect } from "effect"
+import type { Speaking } from "../../api/Frames.ts"
+import { answering } from "../Answer.ts"
+import type { Connection } from "../Connection.ts"
+import { Rooms } from "../Rooms.ts"
+
+export const speaking = Effect.fnUntraced(function* (connection: Connection, frame: typeof Speaking.Type) {
+  const rooms = yield* Rooms
+  yield* answering(connection, frame, rooms.speak(connection, frame.payload.speaking))
+})
