@@ -1,5 +1,5 @@
 // Every environment variable, once. A wrong value stops the start with the variable's name.
-import { Config, Duration, Option, Schema } from "effect"
+import { Array as Arr, Config, ConfigProvider, Duration, Option, Schema, SchemaTransformation } from "effect"
 
 export const AdminKeyText = Schema.String.check(
   Schema.isPattern(/^vc_admin_[0-9a-f]{64}$/, { message: "Expected vc_admin_ and 64 lower-case hex characters" })
@@ -27,11 +27,84 @@ const duration = (name: string, byDefault: Duration.Input, longest: Duration.Inp
   ).pipe(Config.withDefault(Duration.fromInputUnsafe(byDefault)))
 }
 
-const list = (name: string) =>
-  Config.String(name).pipe(
-    Config.withDefault(""),
-    Config.map((text) => text.split(",").map((part) => part.trim()).filter((part) => part !== ""))
+const CommaSeparated = Schema.String.pipe(
+  Schema.decodeTo(
+    Schema.Array(Schema.String),
+    SchemaTransformation.transform({
+      decode: (text): ReadonlyArray<string> => text.split(",").map((part) => part.trim()).filter((part) => part !== ""),
+      encode: (parts: ReadonlyArray<string>) => parts.join(",")
+    })
   )
+)
+
+const list = (name: string, item: Schema.Codec<string, string> = Schema.String) =>
+  Config.schema(CommaSeparated.pipe(Schema.decodeTo(Schema.Array(item))), name).pipe(
+    Config.withDefault<ReadonlyArray<string>>([])
+  )
+
+/** RFC 7064 and RFC 7065; what may be in a host is left to the URL parser. */
+const iceUrl = /^(stun|turn)s?:((?:\[[\da-fA-F:.]+\]|\w[\w.-]*)(?::[1-9]\d{0,4})?)(\?transport=(?:udp|tcp))?$/
+
+const isIceUrl = (text: string, kind: "stun" | "turn"): boolean => {
+  const [, scheme, authority, transport] = iceUrl.exec(text) ?? []
+  return scheme === kind && (transport === undefined || kind === "turn") && URL.canParse(`http://${authority}`)
+}
+
+const StunUrl = Schema.String.check(
+  Schema.makeFilter((text: string) =>
+    isIceUrl(text, "stun") || "Expected stun: or stuns: URLs, or JSON where a turn: URL has username and credential"
+  )
+)
+
+const TurnUrl = Schema.String.check(
+  Schema.makeFilter((text: string) => isIceUrl(text, "turn") || "Expected a turn: or turns: URL")
+)
+
+const IceUrl = Schema.String.check(
+  Schema.makeFilter((text: string) =>
+    isIceUrl(text, "stun") || isIceUrl(text, "turn") || "Expected a stun:, stuns:, turn: or turns: URL"
+  )
+)
+
+const urlsOf = (urls: string | ReadonlyArray<string>): ReadonlyArray<string> => typeof urls === "string" ? [urls] : urls
+
+/** A browser refuses to connect at all when it is given a TURN server without its credential. */
+const IceServer = Schema.Struct({
+  urls: Schema.Union([IceUrl, Schema.NonEmptyArray(IceUrl)]),
+  username: Schema.optionalKey(Schema.String),
+  credential: Schema.optionalKey(Schema.RedactedFromValue(Schema.String))
+}).check(
+  Schema.makeFilter(({ credential, urls, username }) =>
+    (username !== undefined && credential !== undefined) || urlsOf(urls).every((url) => isIceUrl(url, "stun")) ||
+    "Expected username and credential beside a turn: URL"
+  )
+)
+
+const iceServers = Config.String("ICE_SERVERS").pipe(
+  Config.withDefault(""),
+  Config.flatMap((text): Config.Config<ReadonlyArray<typeof IceServer.Type>> =>
+    /^\s*\[/.test(text)
+      ? Config.schema(Schema.fromJsonString(Schema.Array(IceServer)), "ICE_SERVERS")
+      : Config.map(list("ICE_SERVERS", StunUrl), (urls) => Arr.isReadonlyArrayNonEmpty(urls) ? [{ urls }] : [])
+  ),
+  Config.map((servers) => servers.map((server) => ({ ...server, urls: urlsOf(server.urls) })))
+)
+
+const turn = Config.all({
+  urls: list("TURN_URLS", TurnUrl),
+  secret: Config.option(Config.Redacted("TURN_SECRET")),
+  ttl: duration("TURN_TTL", "1 hour", "1 day", 60)
+}).pipe(
+  Config.flatMap(({ secret, ttl, urls }) => {
+    if (urls.length > 0 && Option.isSome(secret)) {
+      return Config.succeed(Option.some({ urls, secret: secret.value, ttl }))
+    }
+    if (urls.length === 0 && Option.isNone(secret)) return Config.succeed(Option.none())
+    return Config.fail(
+      new ConfigProvider.SourceError({ message: "TURN_URLS and TURN_SECRET go together: set both, or neither" })
+    )
+  })
+)
 
 /** Where the embedded database and the admin key are. */
 export const dataDir = Config.NonEmptyString("DATA_DIR").pipe(Config.withDefault(".roomkey"))
@@ -76,6 +149,10 @@ export const RoomkeyConfig = Config.all({
   limitChannels: int("LIMIT_CHANNELS", 1, 1_000_000, 1000),
   limitAutoAuth: int("LIMIT_AUTO_AUTH", 1, 100_000_000, 60_000),
   corsOrigins: list("CORS_ORIGINS"),
+  /** The same for everybody. */
+  iceServers,
+  /** coturn's, for which each user is given a credential that ends. */
+  turn,
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
   logFormat: Config.Literals(["auto", "json", "pretty"], "LOG_FORMAT").pipe(Config.withDefault("auto")),
   otlpEndpoint: Config.option(Config.NonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT"))

@@ -2,6 +2,7 @@
 import { HttpApi, OpenApi } from "effect/http-api"
 import { ValidRequest } from "./Authorization.ts"
 import { Channels } from "./Channels.ts"
+import { IceServers } from "./IceServers.ts"
 import { Realtime } from "./Realtime.ts"
 import { documentCredentials } from "./Security.ts"
 import { Sessions } from "./Sessions.ts"
@@ -15,6 +16,7 @@ export class Api extends HttpApi.make("roomkey")
   .add(Sessions)
   .add(Channels)
   .add(Realtime)
+  .add(IceServers)
   .add(Tenant)
   .add(Users)
   .add(TenantChannels)

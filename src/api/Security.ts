@@ -14,7 +14,7 @@ type Requirement = Partial<Record<keyof typeof schemes, ReadonlyArray<string>>>
 const requirements = (method: string, path: string): ReadonlyArray<Requirement> => {
   if (path.startsWith("/api/admin/")) return [{ adminKey: [] }]
   if (path === "/api/auth/auto" || path.startsWith("/api/tenant")) return [{ apiKey: [] }]
-  if (path === "/ws" || path === "/api/logout" || /^\/api\/(me|channels)\b/.test(path)) {
+  if (path === "/ws" || path === "/api/logout" || /^\/api\/(me|channels|ice-servers)\b/.test(path)) {
     return method === "get" ? [{ sessionToken: [] }, { sessionTokenInQuery: [] }] : [{ sessionToken: [] }]
   }
   return []

@@ -5,6 +5,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { type RoomkeyConfig } from "../Config.ts"
 import * as CommonPasswordsList from "../crypto/CommonPasswordsList.ts"
+import * as IceServersHmac from "../crypto/IceServersHmac.ts"
 import * as PasswordHasherArgon2 from "../crypto/PasswordHasherArgon2.ts"
 import * as TokenCodecNode from "../crypto/TokenCodecNode.ts"
 import { PasswordPolicy } from "../domain/Password.ts"
@@ -72,6 +73,7 @@ export const layer = (config: RoomkeyConfig) =>
     CommonPasswordsList.layer,
     TokenCodecNode.layer,
     PasswordHasherArgon2.layer,
+    IceServersHmac.layer(config),
     AdminKeyFile.layer(config),
     LifecycleRef.layer
   ).pipe(Layer.provideMerge(policies(config)))

@@ -10,6 +10,7 @@ import * as Authorize from "../http/Authorize.ts"
 import { TrustProxy } from "../http/ClientAddress.ts"
 import * as Edge from "../http/Edge.ts"
 import { channelsLayer } from "../http/handlers/Channels.ts"
+import { iceServersLayer } from "../http/handlers/IceServers.ts"
 import { sessionsLayer } from "../http/handlers/Sessions.ts"
 import { systemLayer } from "../http/handlers/System.ts"
 import { tenantLayer } from "../http/handlers/Tenant.ts"
@@ -42,6 +43,7 @@ const handlers = Layer.mergeAll(
   sessionsLayer,
   channelsLayer,
   realtimeLayer,
+  iceServersLayer,
   usersLayer,
   tenantsLayer,
   tenantChannelsLayer,

@@ -2,9 +2,11 @@
 // answered in order; a client that sends faster than it is served waits in its own connection.
 import { Clock, Effect } from "effect"
 import type { Socket } from "effect/socket"
+import { toIceServer } from "../api/IceServers.ts"
 import { toUser } from "../api/User.ts"
 import type { SessionPrincipal } from "../domain/Principal.ts"
 import { Caller } from "../services/Caller.ts"
+import { IceServers } from "../services/IceServers.ts"
 import { badMessages, internalError, tooManyFrames } from "./CloseCodes.ts"
 import type { Connection } from "./Connection.ts"
 import { decode } from "./Decode.ts"
@@ -18,8 +20,10 @@ import { SocketPolicy } from "./SocketPolicy.ts"
 export const openSocket = Effect.fnUntraced(
   function* (principal: SessionPrincipal, socket: Socket.Socket) {
     const registry = yield* Registry
+    const ice = yield* IceServers
     const { pull } = yield* socket.reader
     const connection = yield* registry.add(principal, yield* socket.writer)
+    const { servers } = yield* ice.forUser(principal.user.id)
     yield* connection.send({
       type: "ready",
       payload: {
@@ -27,7 +31,7 @@ export const openSocket = Effect.fnUntraced(
         user: toUser(principal.user),
         session_id: principal.sessionId,
         expires_at: yield* instantIn(principal.expiresIn),
-        ice_servers: []
+        ice_servers: servers.map(toIceServer)
       }
     })
     // The time that the handshake had for the store is not what a frame has, hours later.

@@ -53,6 +53,7 @@ const calls = (target: Target, tenant: Tenant, pair: Pair): Record<string, () =>
     "post /api/me/password": app("POST", "/api/me/password", { current_password: password, new_password: password }),
     "get /api/channels": app("GET", "/api/channels"),
     "post /api/channels": app("POST", "/api/channels", { name: "Lobby" }),
+    "get /api/ice-servers": app("GET", "/api/ice-servers"),
     "get /ready": () => call(target, "GET", "/ready"),
     "get /ws": () => handshake(target, pair.token),
     "get /api/tenant": backend("GET", "/api/tenant"),

@@ -14,7 +14,7 @@ import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
 import { SocketPolicy } from "../../src/ws/SocketPolicy.ts"
 import { openSocket } from "../../src/ws/Upgrade.ts"
-import { makeSessions, noRooms, principal, sessionId } from "../support/Sockets.ts"
+import { makeSessions, noIceServers, noRooms, principal, sessionId } from "../support/Sockets.ts"
 
 /** What serves the socket, instead of the real thing. */
 type Serve = (socket: Socket.Socket) => Effect.Effect<void>
@@ -33,6 +33,7 @@ const start = Effect.fnUntraced(function* (overrides: Partial<SocketPolicy> = {}
   const sessions = yield* makeSessions
   const context = yield* Layer.build(
     Layer.mergeAll(
+      noIceServers,
       Registry.layer.pipe(Layer.provide(Layer.merge(sessions.layer, EventBus.layerMemory))),
       noRooms,
       Layer.unwrap(Effect.map(serverWebSocketOptions, (websocket) =>

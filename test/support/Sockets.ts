@@ -1,7 +1,8 @@
 // A socket without a network, and sessions without a database: what the socket edge needs to be told about both.
 // Like Effect's own, the socket holds a write back for ever once its reader is gone, and fails its reader on a close.
-import { Clock, Effect, Layer, Queue, Ref } from "effect"
+import { Clock, Effect, Layer, Option, Queue, Ref } from "effect"
 import { Socket } from "effect/socket"
+import * as IceServersHmac from "../../src/crypto/IceServersHmac.ts"
 import type { AppId, SessionId, TenantId, UserId } from "../../src/domain/Ids.ts"
 import type { SessionPrincipal } from "../../src/domain/Principal.ts"
 import type { SessionRecord } from "../../src/domain/Session.ts"
@@ -77,6 +78,9 @@ export const fakeSocket = ({ answersClose = true, onWrite = () => Effect.void }:
       rest: Queue.clear(outbound)
     } satisfies FakeSocket
   })
+
+/** For sockets of which nobody asks how their calls connect. */
+export const noIceServers = IceServersHmac.layer({ iceServers: [], turn: Option.none() })
 
 export const sessionId = (n: number) => `00000000-0000-7000-8000-${String(n).padStart(12, "0")}` as SessionId
 

@@ -11,7 +11,7 @@ import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
 import { SocketPolicy } from "../../src/ws/SocketPolicy.ts"
 import { openSocket } from "../../src/ws/Upgrade.ts"
-import { fakeSocket, makeSessions, noRooms, principal, record, sessionId } from "../support/Sockets.ts"
+import { fakeSocket, makeSessions, noIceServers, noRooms, principal, record, sessionId } from "../support/Sockets.ts"
 
 /** A registry of its own, sessions to play with, and a way to open sockets that have said `ready`. */
 const makeWorld = Effect.fnUntraced(function* (drainOver: Duration.Input, maxPerUser = 1000) {
@@ -20,6 +20,7 @@ const makeWorld = Effect.fnUntraced(function* (drainOver: Duration.Input, maxPer
     Registry.layer.pipe(
       Layer.provideMerge(Layer.mergeAll(
         sessions.layer,
+        noIceServers,
         EventBus.layerMemory,
         noRooms,
         Layer.effect(

@@ -1,18 +1,24 @@
 // What a client hears for what it sends, from `ready` to the close.
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, Predicate, Schema } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, Option, Predicate, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { ServerFrame } from "../../src/api/Frames.ts"
+import * as IceServersHmac from "../../src/crypto/IceServersHmac.ts"
 import { Event } from "../../src/domain/Event.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
 import { openSocket } from "../../src/ws/Upgrade.ts"
 import { fakeSocket, makeSessions, noRooms, principal, sessionId } from "../support/Sockets.ts"
 
+const iceServers = IceServersHmac.layer({
+  iceServers: [{ urls: ["stun:stun.example"] }],
+  turn: Option.some({ urls: ["turn:turn.example"], secret: Redacted.make("secret"), ttl: Duration.hours(1) })
+})
+
 const connect = Effect.fnUntraced(function* (options?: Parameters<typeof fakeSocket>[0]) {
   const sessions = yield* makeSessions
   const context = yield* Layer.build(
-    Registry.layer.pipe(Layer.provideMerge(Layer.mergeAll(sessions.layer, EventBus.layerMemory, noRooms)))
+    Registry.layer.pipe(Layer.provideMerge(Layer.mergeAll(sessions.layer, iceServers, EventBus.layerMemory, noRooms)))
   )
   const fake = yield* fakeSocket(options)
   const fiber = yield* openSocket(principal(sessionId(1)), fake.socket).pipe(
@@ -30,7 +36,7 @@ const ping = (id?: unknown) => JSON.stringify({ type: "ping", ...(id === undefin
 const badMessages = { code: 4400, reason: "bad_messages" }
 
 describe("Upgrade.openSocket", () => {
-  it.effect("says ready first: who is connected, until when, and the connection's own id", () =>
+  it.effect("says ready first: who is connected, until when, the connection's own id, and the ICE servers with its own credential", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(Date.UTC(2026, 0, 2, 3, 4, 5))
       const { ready } = yield* connect()
@@ -43,7 +49,10 @@ describe("Upgrade.openSocket", () => {
           user: { id: 7, username: "ann", custom_id: "a-1", picture_url: null, metadata: { team: "red" } },
           session_id: sessionId(1),
           expires_at: "2026-01-02T04:04:05.000Z",
-          ice_servers: []
+          ice_servers: [
+            { urls: ["stun:stun.example"] },
+            { urls: ["turn:turn.example"], username: "1767326645:7", credential: "VczV3GhxCQjlAGLTn+P32YqFLAY=" }
+          ]
         }
       })
     }))
