@@ -84,12 +84,25 @@ class Vault {
 }
 
 const adminKey = `vc_admin_${hex(32)}`
+const turnSecret = hex(32)
+const iceServers = [{ urls: "turn:turn.example", username: "everybody", credential: hex(16) }]
 
 const journey = (vault: Vault) =>
   Effect.gen(function* () {
     const sql = yield* PgClient
     const answers: Array<string> = []
     let pairs = 0
+    let credentials = 0
+
+    /** What is left to tell of an answer that may name ICE servers, whose credentials are known from then on. */
+    const withoutCredentials = (answer: { readonly ice_servers?: unknown } | undefined, text: string) => {
+      const servers = (answer?.ice_servers ?? []) as ReadonlyArray<{ readonly credential: string }>
+      return servers.reduce(
+        (text, { credential }) =>
+          text.replaceAll(vault.text(`ICE server's credential ${++credentials}`, credential), ""),
+        text
+      )
+    }
 
     /** One call; a secret that its answer hands out is known from then on and may be in this answer alone. */
     const tell = Effect.fnUntraced(function* (method: string, path: string, options: Server.Call = {}) {
@@ -101,6 +114,7 @@ const journey = (vault: Vault) =>
         if (![...vault.secrets.values()].includes(secret.slice(-32))) vault.token(`${field} ${++pairs}`, secret)
         text = text.replaceAll(secret, "")
       }
+      text = withoutCredentials(answer.body, text)
       answers.push(`${method} ${answer.status} ${text} ${inspect([...answer.headers])}`)
       return answer
     })
@@ -120,6 +134,7 @@ const journey = (vault: Vault) =>
     })
 
     vault.text("the admin key", adminKey.slice("vc_admin_".length))
+    vault.text("the TURN secret", turnSecret)
     const password = vault.text("the right password", `right ${hex(8)}`)
     const wrong = vault.text("a wrong password", `wrong ${hex(8)}`)
     const next = vault.text("the next password", `next ${hex(8)}`)
@@ -147,6 +162,8 @@ const journey = (vault: Vault) =>
     yield* succeed("GET", "/api/me", { bearer: second.token })
     yield* succeed("GET", `/api/me?token=${second.token}`)
     yield* succeed("GET", `/API/me?a=1&%74oken=${second.token}`)
+    const { ice_servers } = yield* succeed("GET", "/api/ice-servers", { bearer: second.token })
+    assert.strictEqual(ice_servers.length, 2)
     yield* succeed("POST", "/api/channels", { bearer: second.token, json: { name: "Lobby" } })
 
     // The socket, by each of the ways in, and frames that say secrets.
@@ -157,7 +174,7 @@ const journey = (vault: Vault) =>
     assert.strictEqual(yield* shake(`/ws?token=${second.token}&app_id=vc_app_${"0".repeat(32)}`), 403)
     assert.strictEqual(yield* shake(`/ws?token=${second.token}`, [`Authorization: Bearer ${forged}`]), 400)
     const { connection, ready } = yield* Raw.openSocket(byPassword.token)
-    answers.push(inspect(ready, { depth: 10 }))
+    answers.push(withoutCredentials(ready, inspect(ready, { depth: 10 })))
     for (const frame of [second.token, `{"type":"${password}"}`, `{"type":"ping","id":{"a":"${second.token}"}}`]) {
       connection.send(Raw.encode(Raw.opcode.text, frame))
       answers.push(inspect(yield* connection.json, { depth: 10 }))
@@ -262,7 +279,14 @@ describe("Secrets", () => {
         Effect.gen(function* () {
           const capture = makeCapture()
           const vault = new Vault()
-          const server = Server.layer({ LOG_LEVEL: "All", LOG_FORMAT: logFormat, ROOMKEY_ADMIN_KEY: adminKey })
+          const server = Server.layer({
+            LOG_LEVEL: "All",
+            LOG_FORMAT: logFormat,
+            ROOMKEY_ADMIN_KEY: adminKey,
+            ICE_SERVERS: JSON.stringify(iceServers),
+            TURN_URLS: "turn:turn.example",
+            TURN_SECRET: turnSecret
+          })
           const answers = yield* journey(vault).pipe(
             Effect.scoped,
             Effect.provide(Layer.provide(server, capture.layer))

@@ -83,7 +83,9 @@ describe(`FirstStart on ${runtime}`, () => {
       ["ROOMKEY_ADMIN_KEY", "abc"],
       ["ROOMKEY_ADMIN_KEY", `vc_admin_${"A".repeat(64)}`],
       ["LOG_LEVEL", "loud"],
-      ["ARGON2_MEMORY_KIB", "-1"]
+      ["ARGON2_MEMORY_KIB", "-1"],
+      ["ICE_SERVERS", "turn:turn.example"],
+      ["TURN_SECRET", "a secret without its URLs"]
     ] as const
   )("refuses %s=%s by the variable's name", async ([name, value]) => {
     using dir = tempDir()
@@ -91,6 +93,6 @@ describe(`FirstStart on ${runtime}`, () => {
     assert.strictEqual((await service.exited).code, 1)
     assert.include(service.output, name)
     assert.notMatch(service.output, /Listening/)
-    if (name === "ROOMKEY_ADMIN_KEY") assert.notInclude(service.output, value)
+    if (name === "ROOMKEY_ADMIN_KEY" || name === "TURN_SECRET") assert.notInclude(service.output, value)
   })
 })
