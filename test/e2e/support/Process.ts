@@ -97,6 +97,15 @@ export class Service implements AsyncDisposable {
     return this.exited
   }
 
+  /** It runs on, and does nothing. */
+  freeze(): void {
+    this.#child.kill("SIGSTOP")
+  }
+
+  thaw(): void {
+    this.#child.kill("SIGCONT")
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.running) await this.signal("SIGKILL")
   }
