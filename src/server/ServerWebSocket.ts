@@ -37,6 +37,8 @@ export const serverWebSocketOptions: Effect.Effect<
     readonly #slot = open[nextSlot++ % slots]!
     #unanswered = 0
     #pings = 0
+    /** Of the frames that wait. */
+    #longest = 0
 
     constructor(address: null, _protocols: undefined, options: object) {
       // What `WebSocketServer` passes, of which the published types know the first only.
@@ -70,10 +72,15 @@ export const serverWebSocketOptions: Effect.Effect<
       return super.emit(event, ...args)
     }
 
-    /** The queue may hold `outboxBytes` and one frame: a client that reads too slowly for that is closed. */
+    /**
+     * The queue may hold `outboxBytes` beside its longest frame, and one frame more: a client that reads too slowly for
+     * that is closed, and none because the list of a full channel takes a moment to arrive.
+     */
     override send(data: any, ...rest: Array<any>): void {
       if (this.readyState !== this.OPEN) return
-      if (this.bufferedAmount > policy.outboxBytes) return this.#closeBy(slowConsumer)
+      const waiting = this.bufferedAmount
+      if (waiting > policy.outboxBytes + this.#longest) return this.#closeBy(slowConsumer)
+      this.#longest = Math.max(waiting === 0 ? 0 : this.#longest, data.length)
       super.send(data, ...rest as [])
     }
 

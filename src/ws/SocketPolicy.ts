@@ -8,11 +8,11 @@ export interface SocketPolicy {
   readonly maxFrameBytes: number
   /** Frames a second that a client may keep up; more closes the socket with 4429. */
   readonly inboundPerSecond: number
-  /** Frames that a client may send at once after a silence. */
+  /** Frames that a client may send at once after a silence: an offer and its candidates to each of some twenty others. */
   readonly inboundBurst: number
   /** Bad frames in a row, each answered by `error`, of which the last closes the socket with 4400. */
   readonly maxBadInARow: number
-  /** Bytes that may wait for a client. One frame more closes the socket with 4408. */
+  /** Bytes that may wait for a client beside the longest frame among them. One frame more closes the socket with 4408. */
   readonly outboxBytes: number
   readonly pingEvery: Duration.Duration
   /** Pings in a row that may go unanswered; then the socket is closed with 4408. */
@@ -35,8 +35,8 @@ export const SocketPolicy = Context.Reference<SocketPolicy>("roomkey/ws/SocketPo
   defaultValue: () => ({
     maxPerUser: 20,
     maxFrameBytes: 64 * 1024,
-    inboundPerSecond: 20,
-    inboundBurst: 40,
+    inboundPerSecond: 50,
+    inboundBurst: 200,
     maxBadInARow: 5,
     outboxBytes: 256 * 1024,
     pingEvery: Duration.seconds(25),

@@ -189,6 +189,29 @@ describe("ServerWebSocket", () => {
       assert.strictEqual(yield* closes(4408), before + 1)
     }))
 
+  it.live("lets what follows a frame larger than the queue through before a client could read it", () =>
+    Effect.gen(function* () {
+      const policy = yield* SocketPolicy
+      const long = JSON.stringify("x".repeat(16 * 1024 * 1024))
+      const short = JSON.stringify("x".repeat(32 * 1024))
+      const fitting = Math.floor(policy.outboxBytes / short.length)
+      for (const [count, closes] of [[fitting, false], [fitting + 8, true]] as const) {
+        const port = yield* start({ closeTimeout: Duration.seconds(10) }, (socket) =>
+          Effect.gen(function* () {
+            const { pull } = yield* socket.reader
+            const writer = yield* socket.writer
+            yield* writer.writeAll([long, ...Array.from({ length: count }, () => short), JSON.stringify("end")])
+            return yield* Effect.forever(pull)
+          }).pipe(Effect.scoped, Effect.ignore))
+        const { closed, message } = yield* client(port)
+        if (closes) assert.strictEqual((yield* closed).code, 4408)
+        else {
+          for (let n = 0; n <= count; n++) yield* message
+          assert.strictEqual(yield* message, "end")
+        }
+      }
+    }))
+
   it.live("lets one frame larger than the queue through to a client that keeps up", () =>
     Effect.gen(function* () {
       const text = JSON.stringify("x".repeat(512 * 1024))
@@ -249,7 +272,7 @@ describe("ServerWebSocket", () => {
     Effect.gen(function* () {
       const port = yield* start()
       const { closed, ws } = yield* client(port)
-      for (let i = 0; i < 100; i++) ws.send(ping)
+      for (let i = 0; i < 300; i++) ws.send(ping)
       assert.deepStrictEqual(yield* closed, { code: 4429, reason: "rate_limited" })
     }))
 

@@ -106,13 +106,13 @@ describe("Upgrade.openSocket", () => {
     Effect.gen(function* () {
       const { fiber, receive, rest } = yield* connect()
       const pings = (count: number) => receive(...Array.from({ length: count }, () => ping()))
-      yield* pings(40)
+      yield* pings(200)
       for (let second = 0; second < 5; second++) {
         yield* TestClock.adjust("1 second")
-        yield* pings(20)
+        yield* pings(50)
       }
       yield* TestClock.adjust("0 millis")
-      assert.strictEqual((yield* rest).length, 140)
+      assert.strictEqual((yield* rest).length, 450)
       yield* pings(1)
       yield* Fiber.join(fiber)
       assert.deepStrictEqual(yield* rest, [{ code: 4429, reason: "rate_limited" }])
