@@ -49,6 +49,15 @@ export class Member {
     return this.#frames.splice(0)
   }
 
+  /** Reads nothing any more. */
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
   send(type: string, payload?: object, id?: number): void {
     this.#socket.send(JSON.stringify({ type, payload, id }))
   }

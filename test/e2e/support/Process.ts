@@ -69,6 +69,10 @@ export class Service implements AsyncDisposable {
     })
   }
 
+  get pid(): number {
+    return this.#child.pid!
+  }
+
   get output(): string {
     return this.#output
   }
