@@ -11,9 +11,13 @@ export const isDescription = (sdp: string): boolean =>
 const carriesMedia = (section: string): boolean =>
   !SDPUtils.isRejected(section) && SDPUtils.getKind(section) !== "application"
 
+/** Browsers send a few; each is held against the whole of the session's part. */
+const maxSections = 256
+
 /** A live section of anything but data that does not say `recvonly` or `inactive`, or says anything else beside it. */
 export const sendsMedia = (sdp: string): boolean => {
   const [session = "", ...media] = SDPUtils.splitSections(sdp)
+  if (media.length > maxSections) return true
   const says = lines(sdp).some((line) => /^\s*a\s*=\s*(?:sendrecv|sendonly)\s*$/i.test(line))
   return media.some((section) =>
     carriesMedia(section) &&

@@ -25,16 +25,23 @@ dead as (${dead}), gone as (
   group by channel_id, part
 )`
 
-/** $1 this instance. */
+/**
+ * $1 this instance. It judges others only once it has beaten for as long as a lease without a gap: after the database was
+ * away for everybody, whoever is back first may not take the others for dead.
+ */
 const beatStatement = `
 with beat as (
-  insert into nodes (id, beat_at) values ($1::uuid, now())
-  on conflict (id) do update set beat_at = now()
-  returning xmax = 0 as is_new
+  insert into nodes as n (id, beat_at, steady_since) values ($1::uuid, now(), now())
+  on conflict (id) do update set
+    beat_at = now(),
+    steady_since = case when n.beat_at > now() - interval '${lease} seconds' then n.steady_since else now() end
+  returning xmax = 0 as is_new, steady_since < now() - interval '${lease} seconds' as is_steady
 ), ${
   removal(`
   delete from nodes where id in (
-    select id from nodes where id <> $1 and beat_at < now() - interval '${lease} seconds' for update skip locked
+    select nodes.id from nodes, beat
+    where is_steady and nodes.id <> $1 and beat_at < now() - interval '${lease} seconds'
+    for update of nodes skip locked
   )
   returning id`)
 }

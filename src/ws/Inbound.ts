@@ -14,13 +14,13 @@ export class Inbound {
     this.#burst = policy.inboundBurst
   }
 
-  /** Takes one frame at `now`, in milliseconds; false when it is one too many. A clock set back refills nothing. */
-  take(now: number): boolean {
+  /** Takes `frames` at `now`, in milliseconds; false when that is too many. A clock set back refills nothing. */
+  take(now: number, frames = 1): boolean {
     const refill = Math.max(0, now - this.#at) * this.#perMilli
     this.#tokens = Math.min(this.#burst, this.#tokens + refill)
     this.#at = now
-    if (this.#tokens < 1) return false
-    this.#tokens--
+    if (this.#tokens < frames) return false
+    this.#tokens -= frames
     return true
   }
 }

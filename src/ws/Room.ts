@@ -22,8 +22,8 @@ export interface Entry {
   readonly local: Local | undefined
   /** The member as the others know it. */
   told: Member
-  /** It was told a moment ago: what changes now is told with what changes next. */
-  held: boolean
+  /** It was told a moment ago: for so many turns more, what changes is told with what changes next. */
+  held: number
   /** Whether the next change is told to the member too, who did not make it. */
   tellsItself: boolean
 }
@@ -54,7 +54,7 @@ export class Room {
   }
 
   add(member: Member, from: Local | { readonly nodeId: string }): Effect.Effect<void> {
-    const state = { member, told: member, held: false, tellsItself: false }
+    const state = { member, told: member, held: 0, tellsItself: false }
     if ("connection" in from) {
       const entry = { ...state, nodeId: undefined, local: from }
       this.locals.set(member.connectionId, entry)

@@ -36,7 +36,7 @@ import { SocketPolicy } from "./SocketPolicy.ts"
 const beatEvery = "2 seconds"
 const retryAfter = "250 millis"
 /** After notices were missed, who has no row is given this long: its instance may just be writing it again. */
-const grace = "4 seconds"
+const grace = "6 seconds"
 /** Relays that wait until the row of who sent them was read. */
 const maxEarlyRelays = 1000
 
@@ -119,6 +119,7 @@ export class Rooms extends Context.Service<Rooms, {
         if (rooms.get(room.channelId) === room) rooms.delete(room.channelId)
         unreadRooms.delete(room)
         unreviewed.delete(room)
+        loads.delete(room)
       }
 
       const write = (room: Room, connectionId: string): void => {
@@ -135,13 +136,18 @@ export class Rooms extends Context.Service<Rooms, {
         return place === undefined ? Effect.fail(new NotInChannel()) : Effect.succeed(place)
       }
 
+      /** The more there are to be told of it, the longer the changes of one member are gathered. */
+      const hold = (room: Room, entry: Entry): void => {
+        entry.held = 1 + Math.floor(room.members.size / 100)
+        held.set(entry, room)
+        holding.openUnsafe()
+      }
+
       /** Tells a change at once, unless one of the same member was told a moment ago. */
       const tellUpdate = (room: Room, entry: Entry): Effect.Effect<void> =>
         Effect.suspend(() => {
-          if (entry.held || !room.hasNews(entry)) return Effect.void
-          entry.held = true
-          held.set(entry, room)
-          holding.openUnsafe()
+          if (entry.held > 0 || !room.hasNews(entry)) return Effect.void
+          hold(room, entry)
           return room.tellUpdate(entry)
         })
 
@@ -161,19 +167,13 @@ export class Rooms extends Context.Service<Rooms, {
           const { connectionId } = entry.member
           places.delete(connection)
           connection.whenClosed = Effect.void
-          const gone = Effect.flatMap(lifecycle.draining, (draining) => {
-            if (alone && !draining) return room.remove(connectionId)
-            room.delete(connectionId)
-            return Effect.void
-          })
-          return gone.pipe(
-            Effect.andThen(Effect.suspend(() => {
-              write(room, connectionId)
-              closeIfEmpty(room)
-              return counted
-            }))
-          )
-        })
+          room.delete(connectionId)
+          write(room, connectionId)
+          closeIfEmpty(room)
+          const told = Effect.flatMap(lifecycle.draining, (draining) =>
+            alone && !draining ? room.tell(presenceFrame("user_left", entry.member)) : Effect.void)
+          return Effect.andThen(told, counted)
+        }).pipe(Effect.uninterruptible)
 
       const usersFrame = (room: Room, id: FrameId | undefined): string =>
         JSON.stringify({
@@ -223,7 +223,7 @@ export class Rooms extends Context.Service<Rooms, {
         yield* connection.sendText(usersFrame(room, id))
         yield* told
         yield* counted
-      })
+      }, Effect.uninterruptible)
 
       /** The members of other instances, read once for all who wait. */
       const load = (room: Room): Effect.Effect<void, StoreUnavailable> =>
@@ -513,11 +513,17 @@ export class Rooms extends Context.Service<Rooms, {
         Effect.andThen(Effect.sleep(policy.gatherUpdates)),
         Effect.andThen(Effect.suspend(() =>
           Effect.forEach([...held], ([entry, room]) => {
-            if (room.members.get(entry.member.connectionId) === entry && room.hasNews(entry)) {
-              holding.openUnsafe()
-              return room.tellUpdate(entry)
+            entry.held--
+            if (room.members.get(entry.member.connectionId) === entry) {
+              if (entry.held > 0) {
+                holding.openUnsafe()
+                return Effect.void
+              }
+              if (room.hasNews(entry)) {
+                hold(room, entry)
+                return room.tellUpdate(entry)
+              }
             }
-            entry.held = false
             held.delete(entry)
             return Effect.void
           }, { discard: true })

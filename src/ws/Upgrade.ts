@@ -2,6 +2,7 @@
 // answered in order; a client that sends faster than it is served waits in its own connection.
 import { Clock, Effect } from "effect"
 import type { Socket } from "effect/socket"
+import type { ClientFrame } from "../api/Frames.ts"
 import { toIceServer } from "../api/IceServers.ts"
 import { toUser } from "../api/User.ts"
 import type { SessionPrincipal } from "../domain/Principal.ts"
@@ -54,6 +55,9 @@ export const openSocket = Effect.fnUntraced(
   Effect.scoped
 )
 
+/** How many frames more one counts for that asks the database, or is answered by all members of a channel. */
+const cost: { readonly [Type in ClientFrame["type"]]?: number } = { join_channel: 9, set_role: 4, remove_member: 4 }
+
 /** Reads until this side closes; fails when the other does. */
 const serve = Effect.fnUntraced(function* (connection: Connection, pull: Socket.Reader["pull"]) {
   const policy = yield* SocketPolicy
@@ -68,6 +72,10 @@ const serve = Effect.fnUntraced(function* (connection: Connection, pull: Socket.
       const decoded = decode(data)
       if (decoded._tag === "Frame") {
         badInARow = 0
+        const extra = cost[decoded.frame.type] ?? 0
+        if (extra > 0 && !inbound.take(clock.currentTimeMillisUnsafe(), extra)) {
+          return yield* connection.close(tooManyFrames)
+        }
         yield* dispatch(connection, decoded.frame)
         continue
       }

@@ -18,7 +18,8 @@ const statements = [
   `create index channel_standings_user on channel_standings (user_id)`,
   `create unlogged table nodes (
     id uuid primary key,
-    beat_at timestamptz not null
+    beat_at timestamptz not null,
+    steady_since timestamptz not null
   ) with (fillfactor = 50)`,
   // Neither channel nor user is referred to: checking that would write locks into rows that are kept on disk.
   `create unlogged table members (
