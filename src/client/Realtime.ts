@@ -2,15 +2,16 @@
 import type { ClientFrame, ClientFrames, ServerFrame } from "../api/Frames.ts"
 import type { IceServer } from "../api/IceServer.ts"
 import type { Member } from "../api/Member.ts"
+import type { ChannelId } from "../domain/Ids.ts"
 import type { Role } from "../domain/Role.ts"
 import type { Auth, Session } from "./Auth.ts"
 import { afterClose, type Backoff, fullJitter, ordinary, restartPause, slower, slowest } from "./Backoff.ts"
 import { RoomkeyError, signedOut, toError } from "./Errors.ts"
-import { Outbox } from "./Outbox.ts"
+import { Link } from "./Link.ts"
 import { type Clock, type Socket, type SocketConstructor, systemClock } from "./Platform.ts"
+import { isRemoval, type Place, Room } from "./Room.ts"
 
-type Frame<Type extends ServerFrame["type"]> = Extract<ServerFrame, { readonly type: Type }>
-type Payload<Type extends ServerFrame["type"]> = Frame<Type>["payload"]
+export type Payload<Type extends ServerFrame["type"]> = Extract<ServerFrame, { readonly type: Type }>["payload"]
 
 /** An `RTCIceCandidateInit`, its text alone, or `null` when there are no more. */
 export type Candidate = ClientFrames["ice_candidate"]["payload"]["candidate"]
@@ -232,31 +233,11 @@ export interface Realtime {
   on<Event extends keyof RealtimeEvents>(event: Event, listener: (value: RealtimeEvents[Event]) => void): () => void
 }
 
-interface Pending {
-  readonly resolve: (frame: ServerFrame) => void
-  readonly reject: (error: RoomkeyError) => void
-}
-
-/** One socket and what belongs to it alone: what a socket that was given up still says is not heard. */
-interface Link {
-  readonly socket: Socket
-  readonly outbox: Outbox
-  readonly pending: Map<unknown, Pending>
-  openedAt: number | undefined
-  cancelTimer: () => void
-}
-
-/** A channel that is to be entered again. */
-interface Place {
-  readonly channelId: number
-  role: Role | undefined
-  muted: boolean
-}
-
 /** Milliseconds by which two clocks may tell the end of the same token. */
 const slack = 60_000
 
-const removals = ["removed_from_channel", "channel_deleted"]
+const closedWith = (code: number, reason: string) =>
+  new RoomkeyError({ code: reason === "" ? "closed" : reason, detail: `The server closed the socket with ${code}` })
 
 /**
  * Makes the part of the client that holds the signalling socket.
@@ -284,18 +265,11 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
     webSocket = globalThis.WebSocket as unknown as SocketConstructor
   } = options
   const listeners = new Map<keyof RealtimeEvents, Set<(value: never) => void>>()
-  const members = new Map<string, Member>()
   let state: RealtimeState = "idle"
   let link: Link | undefined
   let sessionId: string | undefined
-  let connectionId: string | undefined
   let iceServers: ReadonlyArray<IceServer> = []
-  let channelId: number | undefined
-  /** Where to return to, and where the last `join_channel` was for: they differ until it is answered. */
-  let place: Place | undefined
-  let heading: Place | undefined
   let attempts = 0
-  let lastId = 0
   /** Moves with every decision, so that what began before it does not go on after it. */
   let turn = 0
   let cancelWait = () => {}
@@ -315,60 +289,30 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
     }
   }
 
+  const room = new Room(emit)
+
   const setState = (next: RealtimeState) => {
     if (state === next) return
     state = next
     emit("state", next)
   }
 
-  /** Gives the socket up, and fails what waits for an answer on it. */
   const release = () => {
     turn++
     cancelWait()
-    const given = link
-    link = undefined
-    connectionId = undefined
-    if (given === undefined) return
-    given.cancelTimer()
-    given.outbox.clear()
-    given.socket.close(1000)
-    for (const { reject } of given.pending.values()) {
-      reject(new RoomkeyError({ code: "disconnected", detail: "The socket closed before the answer" }))
-    }
-  }
-
-  const forgetChannel = () => {
-    place = heading = channelId = undefined
-    members.clear()
+    link?.end()
+    link = room.self = undefined
   }
 
   const finish = (why: RoomkeyError) => {
     release()
     unsubscribe()
-    forgetChannel()
+    room.forget()
     attempts = 0
     sessionId = undefined
     opening?.reject(why)
     opening = undefined
     setState("closed")
-  }
-
-  const wait = (milliseconds: number) => {
-    turn++
-    cancelWait = clock.setTimeout(() => void open(), milliseconds)
-    setState("waiting")
-  }
-
-  const backOff = (backoff: Backoff, atLeast = 0) =>
-    wait(Math.max(atLeast * 1000, fullJitter(backoff, attempts++, random)))
-
-  /** The session could not be asked about, or refused. Where that ended it, `sessionChanged` has done the rest. */
-  const failed = (thrown: unknown, before: number) => {
-    if (turn !== before) return
-    const error = toError(thrown)
-    if (auth.session === null) return signOut(error.code)
-    emit("error", error)
-    if (turn === before) backOff(error.retryable ? ordinary : slowest, error.retryAfter)
   }
 
   const stop = (error: RoomkeyError) => {
@@ -385,101 +329,96 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
     if (session === null) return signOut(code)
     if (sessionId === undefined || session.id === sessionId) return
     // Somebody else signed in: nothing of the one before goes on.
-    sessionId = undefined
     release()
-    forgetChannel()
+    room.forget()
     void open()
   }
 
-  const open = async (): Promise<void> => {
+  const wait = (milliseconds: number, then: () => unknown = open) => {
+    turn++
+    cancelWait = clock.setTimeout(then, milliseconds)
+    setState("waiting")
+  }
+
+  const backOff = (backoff: Backoff, then?: () => unknown, atLeast = 0) =>
+    wait(Math.max(atLeast * 1000, fullJitter(backoff, attempts++, random)), then)
+
+  /** Asks about the session, goes on with `then`, and asks `again` later if it could not be told or was refused. */
+  const consult = async <A>(question: () => Promise<A>, then: (answer: A) => void, again: () => unknown) => {
     const mine = ++turn
     setState("connecting")
-    let token: string
-    try {
-      token = await auth.token()
-    } catch (error) {
-      return failed(error, mine)
-    }
+    // A listener may have decided otherwise.
     if (turn !== mine) return
+    try {
+      const answer = await question()
+      if (turn === mine) then(answer)
+    } catch (thrown) {
+      // Where that ended the session, `sessionChanged` has done the rest.
+      if (turn !== mine) return
+      const error = toError(thrown)
+      if (auth.session === null) return signOut(error.code)
+      emit("error", error)
+      if (turn === mine) backOff(error.retryable ? ordinary : slowest, again, error.retryAfter)
+    }
+  }
+
+  const connectWith = (token: string) => {
     sessionId = auth.session?.id
+    const url = `${auth.baseUrl.replace(/^http/, "ws")}/ws`
     let socket: Socket
     try {
-      socket = new webSocket(`${auth.baseUrl.replace(/^http/, "ws")}/ws`, ["roomkey.v1", `roomkey.bearer.${token}`])
+      socket = new webSocket(url, ["roomkey.v1", `roomkey.bearer.${token}`])
     } catch (error) {
       return stop(toError(error))
     }
-    const own: Link = {
-      socket,
-      outbox: new Outbox(clock, (text) => socket.send(text)),
-      pending: new Map(),
-      openedAt: undefined,
-      cancelTimer: clock.setTimeout(() => lost(own, 1006, "no answer"), requestTimeout)
-    }
+    const own = new Link(socket, {
+      clock,
+      requestTimeout,
+      pingEvery,
+      received: (frame) => received(own, frame),
+      lost: (code, reason) => lost(own, code, reason)
+    })
     link = own
-    socket.addEventListener("message", ({ data }) => received(own, data))
-    socket.addEventListener("close", ({ code, reason }) => lost(own, code, reason))
-    socket.addEventListener("error", () => {})
   }
 
-  const lost = (given: Link, code: number, reason: string) => {
-    if (given !== link) return
-    const { openedAt } = given
-    const refused = openedAt === undefined && code === 1006
-    const next = refused ? "probe" : afterClose(code, reason)
+  const open = (): Promise<void> => consult(auth.token, connectWith, open)
+
+  /** A refused handshake does not show why: an ordinary call does, and refreshes or signs out as it asks for. */
+  const probe = () => consult(() => auth.call("GET", "/api/me"), () => backOff(ordinary), open)
+
+  const renew = (): Promise<void> => consult(() => auth.refresh(), connectWith, renew)
+
+  const lost = ({ openedAt }: Link, code: number, reason: string) => {
+    const next = openedAt === undefined && code === 1006 ? "probe" : afterClose(code, reason)
     if (openedAt !== undefined && clock.now() - openedAt >= stableAfter) attempts = 0
     release()
     const mine = turn
     emit("closed", { code, reason, reconnects: next !== "stop" && next !== "sign_out" })
+    if (next === "suspended" && turn === mine) emit("error", closedWith(code, reason))
     if (turn !== mine) return
-    const error = new RoomkeyError({ code: reason === "" ? "closed" : reason, detail: `Closed with ${code}` })
     switch (next) {
       case "probe":
         return void probe()
+      case "refresh":
+        // At once, but not again and again.
+        if (attempts > 0) return backOff(ordinary, renew)
+        attempts++
+        return void renew()
       case "backoff":
         return backOff(ordinary)
       case "slow":
         return backOff(slower)
+      case "suspended":
+        return backOff(slowest)
       case "pause":
         return wait(random() * restartPause)
-      case "suspended":
-        emit("error", error)
-        return turn === mine ? backOff(slowest) : undefined
-      case "refresh":
-        return void renew()
+      case "stop":
+        return stop(closedWith(code, reason))
       case "sign_out":
         auth.forget(reason)
         // Nobody is told when another tab was first.
-        return turn === mine ? signOut(reason) : undefined
-      case "stop":
-        return stop(error)
+        if (turn === mine) signOut(reason)
     }
-  }
-
-  /** A refused handshake does not show why: an ordinary call does, and refreshes or signs out as it asks for. */
-  const probe = async () => {
-    const mine = ++turn
-    setState("connecting")
-    try {
-      await auth.call("GET", "/api/me")
-      if (turn === mine) backOff(ordinary)
-    } catch (error) {
-      failed(error, mine)
-    }
-  }
-
-  /** Goes on at once with the next token, but not again and again. */
-  const renew = async () => {
-    const mine = ++turn
-    setState("connecting")
-    try {
-      await auth.refresh()
-    } catch (error) {
-      return failed(error, mine)
-    }
-    if (turn !== mine) return
-    if (attempts > 0) return backOff(ordinary)
-    attempts++
-    await open()
   }
 
   /** Once the server has heard of a refresh, by whomever, it lets the socket live as long as the new token. */
@@ -495,160 +434,61 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
     }
   }
 
-  const send = <Type extends ClientFrame["type"]>(
-    given: Link,
-    type: Type,
-    payload: ClientFrames[Type]["payload"],
-    id?: number
-  ) => given.outbox.send(JSON.stringify({ type, payload, ...(id === undefined ? {} : { id }) }))
+  const notConnected = () =>
+    Promise.reject(new RoomkeyError({ code: "not_connected", detail: "The socket is not open" }))
 
-  /** `answered` runs before the next frame is looked at, the promise's own listeners only later. */
   const ask = <Type extends ClientFrame["type"], A>(
     type: Type,
     payload: ClientFrames[Type]["payload"],
-    answered: (frame: ServerFrame) => A
-  ): Promise<A> => {
-    const given = link
-    if (given === undefined || state !== "open") {
-      return Promise.reject(new RoomkeyError({ code: "not_connected", detail: "The socket is not open" }))
-    }
-    const id = ++lastId
-    return new Promise<A>((resolve, reject) => {
-      const over = () => {
-        cancel()
-        given.pending.delete(id)
-      }
-      const cancel = clock.setTimeout(() => {
-        over()
-        reject(new RoomkeyError({ code: "timeout", detail: `No answer to ${type}` }))
-      }, requestTimeout)
-      given.pending.set(id, {
-        resolve: (frame) => {
-          over()
-          resolve(answered(frame))
-        },
-        reject: (error) => {
-          over()
-          reject(error)
-        }
-      })
-      send(given, type, payload, id)
-    })
+    answered: () => A
+  ): Promise<A> => link?.isOpen === true ? link.ask(type, payload, answered) : notConnected()
+
+  const enter = (place: Place) => {
+    room.heading = place
+    const { channelId, role } = place
+    const payload = { channel_id: channelId as ChannelId, ...(role === undefined ? {} : { role }) }
+    return ask("join_channel", payload, () => [...room.members.values()])
   }
 
-  const update = (id: string | undefined, change: Partial<Member>) => {
-    const member = members.get(id ?? "")
-    if (member === undefined) return
-    const changed = { ...member, ...change }
-    members.set(member.connection_id, changed)
-    emit("user_updated", changed)
-  }
-
-  const enter = (destination: Place) => {
-    heading = destination
-    const payload = {
-      channel_id: destination.channelId,
-      ...(destination.role === undefined ? {} : { role: destination.role })
-    } as ClientFrames["join_channel"]["payload"]
-    return ask("join_channel", payload, () => [...members.values()])
-  }
-
-  const entered = (payload: Payload<"channel_users">) => {
-    if (heading?.channelId === payload.channel_id) place = heading
-    channelId = payload.channel_id
-    members.clear()
-    for (const user of payload.users) {
-      const muted = user.muted || (user.connection_id === connectionId && place?.muted === true)
-      members.set(user.connection_id, { ...user, muted })
-    }
-    emit("joined", { channel_id: payload.channel_id, users: [...members.values()] })
-  }
-
-  const removed = (code: string, from = channelId) => {
-    if (from === undefined) return
-    forgetChannel()
-    emit("removed", { channel_id: from, code })
-  }
-
-  const rejoin = async (given: Link, back: Place, attempt = 0): Promise<void> => {
-    const joining = enter(back)
+  const rejoin = async (given: Link, place: Place, attempt = 0): Promise<void> => {
+    const stillWanted = () => given === link && room.place === place
+    if (!stillWanted()) return
+    const joining = enter(place)
     // Right behind, so that nobody is heard who was muted before.
-    if (back.muted) ask("mute", { muted: true }, () => update(connectionId, { muted: true })).catch(() => {})
+    if (place.muted) ask("mute", { muted: true }, () => room.muted(true)).catch(() => {})
     try {
       await joining
     } catch (thrown) {
       const error = toError(thrown)
-      if (given !== link || place !== back) return
+      if (!stillWanted()) return
+      if (isRemoval(error.code) || error.code === "not_found") return room.removed(error.code)
       emit("error", error)
-      if (given !== link || place !== back) return
-      if (removals.includes(error.code) || error.code === "not_found") return removed(error.code, back.channelId)
-      clock.setTimeout(
-        () => void (given === link && place === back && rejoin(given, back, attempt + 1)),
-        fullJitter(slower, attempt, random)
-      )
+      clock.setTimeout(() => void rejoin(given, place, attempt + 1), fullJitter(slower, attempt, random))
     }
   }
 
-  const beat = (given: Link) => {
-    given.cancelTimer = clock.setTimeout(async () => {
-      try {
-        await realtime.ping()
-        if (given === link) beat(given)
-      } catch {
-        lost(given, 1006, "no pong")
-      }
-    }, pingEvery)
-  }
-
-  /** The channel that one was taken out of, until the frame that says why. */
-  let takenFrom: number | undefined
-
-  const received = (given: Link, data: unknown) => {
-    if (given !== link || typeof data !== "string") return
-    const frame = JSON.parse(data) as ServerFrame
-    const asked = "id" in frame ? given.pending.get(frame.id) : undefined
+  const received = (given: Link, frame: ServerFrame) => {
     switch (frame.type) {
       case "ready":
-        given.cancelTimer()
-        given.openedAt = clock.now()
-        ;({ connection_id: connectionId, ice_servers: iceServers } = frame.payload)
-        beat(given)
+        room.self = frame.payload.connection_id
+        iceServers = frame.payload.ice_servers
         setState("open")
         emit("ready", frame.payload)
         opening?.resolve()
         opening = undefined
-        if (given === link && place !== undefined) void rejoin(given, place)
-        return
+        return room.place === undefined ? undefined : void rejoin(given, room.place)
       case "token_expiring":
         return void extend(given, clock.now() + frame.payload.expires_in * 1000)
       case "channel_users":
-        entered(frame.payload)
-        return asked?.resolve(frame)
-      case "ok":
-      case "pong":
-        return asked?.resolve(frame)
-      case "error": {
-        const error = new RoomkeyError(frame.payload)
-        if (asked !== undefined) return asked.reject(error)
-        if (!removals.includes(error.code)) return emit("error", error)
-        return removed(error.code, takenFrom ?? channelId)
-      }
+        return room.entered(frame.payload)
+      case "error":
+        if (frame.id === undefined && isRemoval(frame.payload.code)) return room.removed(frame.payload.code)
+        return emit("error", new RoomkeyError(frame.payload))
       case "user_joined":
-      case "user_updated": {
-        const before = members.get(frame.payload.connection_id)
-        members.set(frame.payload.connection_id, frame.payload)
-        // A role that a host gave counts for more than the one that was asked for.
-        const own = frame.payload.connection_id === connectionId
-        if (own && place !== undefined && before?.role !== frame.payload.role) place.role = undefined
-        return emit(frame.type, frame.payload)
-      }
+      case "user_updated":
+        return room.changed(frame.type, frame.payload)
       case "user_left":
-        if (frame.payload.connection_id === connectionId) {
-          takenFrom = channelId
-          return forgetChannel()
-        }
-        members.delete(frame.payload.connection_id)
-        return emit("user_left", frame.payload)
+        return room.left(frame.payload)
       case "webrtc_offer":
         return emit("webrtc_offer", frame.payload)
       case "webrtc_answer":
@@ -658,20 +498,20 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
     }
   }
 
-  const realtime: Realtime = {
+  return {
     get state() {
       return state
     },
     get connectionId() {
-      return connectionId
+      return room.self
     },
     get iceServers() {
       return iceServers
     },
     get channelId() {
-      return channelId
+      return room.channelId
     },
-    members,
+    members: room.members,
     connect: () => {
       if (state === "open") return Promise.resolve()
       opening ??= Promise.withResolvers<void>()
@@ -684,41 +524,36 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
       return promise
     },
     close: () => finish(new RoomkeyError({ code: "closed", detail: "Closed by this side" })),
-    join: (id, role) => enter({ channelId: id, role, muted: false }),
+    join: (channelId, role) => enter({ channelId, role, muted: false }),
     leave: async () => {
-      place = heading = undefined
-      if (state === "open") {
+      room.place = room.heading = undefined
+      if (link?.isOpen === true) {
         await ask("leave_channel", {}, () => undefined).catch((error) => {
           if (!["not_in_channel", "disconnected"].includes(toError(error).code)) throw error
         })
       }
-      if (place === undefined) forgetChannel()
+      if (room.heading === undefined) room.forget()
     },
     mute: (muted, whose) =>
       ask("mute", { muted, ...(whose === undefined ? {} : { connection_id: whose }) }, () => {
-        if (whose !== undefined && whose !== connectionId) return
-        if (place !== undefined) place.muted = muted
-        update(connectionId, muted ? { muted, speaking: false } : { muted })
+        if (whose === undefined || whose === room.self) room.muted(muted)
       }),
     speaking: (speaking) => {
-      if (link === undefined || state !== "open") return
-      send(link, "speaking", { speaking })
-      if (members.get(connectionId ?? "")?.muted === false) update(connectionId, { speaking })
+      if (link?.isOpen !== true) return
+      link.send("speaking", { speaking })
+      if (room.members.get(room.self ?? "")?.muted === false) room.update({ speaking })
     },
     setRole: (whose, role) =>
       ask("set_role", { connection_id: whose, role }, () => {
-        if (whose === connectionId) update(connectionId, { role })
+        if (whose === room.self) room.update({ role })
       }),
     remove: (whose) => ask("remove_member", { connection_id: whose }, () => undefined),
     sendOffer: (to, sdp) => ask("webrtc_offer", { to, sdp }, () => undefined),
     sendAnswer: (to, sdp) => ask("webrtc_answer", { to, sdp }, () => undefined),
     sendCandidate: (to, candidate) => {
-      if (link !== undefined && state === "open") send(link, "ice_candidate", { to, candidate })
+      if (link?.isOpen === true) link.send("ice_candidate", { to, candidate })
     },
-    ping: () => {
-      const sent = clock.now()
-      return ask("ping", {}, () => clock.now() - sent)
-    },
+    ping: () => link?.isOpen === true ? link.ping() : notConnected(),
     on: (event, listener) => {
       const ofEvent = listeners.get(event) ?? new Set()
       listeners.set(event, ofEvent)
@@ -727,5 +562,4 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
       return () => void ofEvent.delete(own)
     }
   }
-  return realtime
 }
