@@ -95,7 +95,9 @@ export const makeService = async () => {
   const server = new NodeWS.WebSocketServer({
     server: http,
     handleProtocols: () => "roomkey.v1",
-    verifyClient: () => refusals === 0 || refusals-- === 0
+    // With a status on which no client tries again by itself, as Node's does on 401.
+    verifyClient: (_: unknown, answer: (admitted: boolean, status?: number) => void) =>
+      refusals === 0 ? answer(true) : answer(refusals-- === 0, 403)
   })
   server.on(
     "connection",
@@ -130,7 +132,7 @@ export const makeService = async () => {
       "removed",
       "signed_out"
     ]
-    for (const kind of kinds) realtime.on(kind, (value) => (console.log(kind, value), heard.put([kind, value])))
+    for (const kind of kinds) realtime.on(kind, (value) => heard.put([kind, value]))
 
     /** The next event of a kind; those before it are passed over. */
     const hear = async <Event extends keyof RealtimeEvents>(kind: Event): Promise<RealtimeEvents[Event]> => {
