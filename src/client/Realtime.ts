@@ -60,7 +60,7 @@ export interface Realtime {
   readonly state: RealtimeState
   /** One's own, new with every socket. */
   readonly connectionId: string | undefined
-  /** For `RTCPeerConnection`. */
+  /** For `RTCPeerConnection`, as of `ready`; later than their credentials last, ask `GET /api/ice-servers`. */
   readonly iceServers: ReadonlyArray<IceServer>
   readonly channelId: number | undefined
   /** Everybody in the channel by connection id, oneself included; while disconnected, as last heard. */
@@ -172,7 +172,7 @@ export interface Realtime {
    * realtime.on("user_joined", async ({ connection_id }) => {
    *   const peer = new RTCPeerConnection({ iceServers: realtime.iceServers })
    *   await peer.setLocalDescription()
-   *   await realtime.sendOffer(connection_id, peer.localDescription.sdp)
+   *   await realtime.sendOffer(connection_id, peer.localDescription.sdp).catch(({ code }) => console.log(code))
    * })
    * ```
    */
@@ -189,7 +189,7 @@ export interface Realtime {
    *   const peer = new RTCPeerConnection({ iceServers: realtime.iceServers })
    *   await peer.setRemoteDescription({ type: "offer", sdp })
    *   await peer.setLocalDescription()
-   *   await realtime.sendAnswer(from, peer.localDescription.sdp)
+   *   await realtime.sendAnswer(from, peer.localDescription.sdp).catch(({ code }) => console.log(code))
    * })
    * ```
    */
