@@ -1,6 +1,5 @@
 // The signalling socket, kept open: it comes back as each close asks for, rejoins its channel, and knows who is in it.
 import type { ClientFrame, ClientFrames, ServerFrame } from "../api/Frames.ts"
-import type { IceServer } from "../api/IceServer.ts"
 import type { Member } from "../api/Member.ts"
 import type { ChannelId } from "../domain/Ids.ts"
 import type { Role } from "../domain/Role.ts"
@@ -13,8 +12,23 @@ import { isRemoval, type Place, Room } from "./Room.ts"
 
 export type Payload<Type extends ServerFrame["type"]> = Extract<ServerFrame, { readonly type: Type }>["payload"]
 
-/** An `RTCIceCandidateInit`, its text alone, or `null` when there are no more. */
-export type Candidate = ClientFrames["ice_candidate"]["payload"]["candidate"]
+/** An `RTCIceCandidate`, its `toJSON()`, or its text alone; `null` when there are no more. */
+export type Candidate = string | null | {
+  readonly candidate?: string | undefined
+  readonly sdpMid?: string | null | undefined
+  readonly sdpMLineIndex?: number | null | undefined
+  readonly usernameFragment?: string | null | undefined
+}
+
+/** As `RTCPeerConnection.addIceCandidate` takes it. */
+export type ReceivedCandidate = Exclude<Payload<"ice_candidate">["candidate"], string>
+
+/** An `RTCIceServer`. */
+export interface IceServer {
+  urls: Array<string>
+  username?: string
+  credential?: string
+}
 
 /** `waiting` is between two tries; `closed` stays so until `connect` is called again. */
 export type RealtimeState = "idle" | "connecting" | "open" | "waiting" | "closed"
@@ -30,7 +44,7 @@ export interface RealtimeEvents {
   readonly user_updated: Member
   readonly webrtc_offer: Payload<"webrtc_offer">
   readonly webrtc_answer: Payload<"webrtc_answer">
-  readonly ice_candidate: Payload<"ice_candidate">
+  readonly ice_candidate: { readonly from: string; readonly to: string; readonly candidate: ReceivedCandidate }
   /** What no promise tells of: a frame without an answer that failed, a reconnect that meets a refusal. */
   readonly error: RoomkeyError
   readonly state: RealtimeState
@@ -61,7 +75,7 @@ export interface Realtime {
   /** One's own, new with every socket. */
   readonly connectionId: string | undefined
   /** For `RTCPeerConnection`, as of `ready`; later than their credentials last, ask `GET /api/ice-servers`. */
-  readonly iceServers: ReadonlyArray<IceServer>
+  readonly iceServers: Array<IceServer>
   readonly channelId: number | undefined
   /** Everybody in the channel by connection id, oneself included; while disconnected, as last heard. */
   readonly members: ReadonlyMap<string, Member>
@@ -236,6 +250,9 @@ export interface Realtime {
 /** Milliseconds by which two clocks may tell the end of the same token. */
 const slack = 60_000
 
+const toInit = (candidate: Candidate): ReceivedCandidate =>
+  (typeof candidate === "string" ? { candidate } : candidate) as ReceivedCandidate
+
 const closedWith = (code: number, reason: string) =>
   new RoomkeyError({ code: reason === "" ? "closed" : reason, detail: `The server closed the socket with ${code}` })
 
@@ -268,7 +285,7 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
   let state: RealtimeState = "idle"
   let link: Link | undefined
   let sessionId: string | undefined
-  let iceServers: ReadonlyArray<IceServer> = []
+  let iceServers: Array<IceServer> = []
   let attempts = 0
   /** Moves with every decision, so that what began before it does not go on after it. */
   let turn = 0
@@ -471,7 +488,7 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
     switch (frame.type) {
       case "ready":
         room.self = frame.payload.connection_id
-        iceServers = frame.payload.ice_servers
+        iceServers = frame.payload.ice_servers as Array<IceServer>
         setState("open")
         emit("ready", frame.payload)
         opening?.resolve()
@@ -494,7 +511,7 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
       case "webrtc_answer":
         return emit("webrtc_answer", frame.payload)
       case "ice_candidate":
-        return emit("ice_candidate", frame.payload)
+        return emit("ice_candidate", { ...frame.payload, candidate: toInit(frame.payload.candidate) })
     }
   }
 
@@ -551,7 +568,7 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
     sendOffer: (to, sdp) => ask("webrtc_offer", { to, sdp }, () => undefined),
     sendAnswer: (to, sdp) => ask("webrtc_answer", { to, sdp }, () => undefined),
     sendCandidate: (to, candidate) => {
-      if (link?.isOpen === true) link.send("ice_candidate", { to, candidate })
+      if (link?.isOpen === true) link.send("ice_candidate", { to, candidate: toInit(candidate) })
     },
     ping: () => link?.isOpen === true ? link.ping() : notConnected(),
     on: (event, listener) => {

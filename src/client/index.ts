@@ -6,9 +6,11 @@ export type { Clock, Fetch, Locks, Socket, SocketConstructor } from "./Platform.
 export {
   type Candidate,
   createRealtime,
+  type IceServer,
   type Realtime,
   type RealtimeEvents,
   type RealtimeOptions,
-  type RealtimeState
+  type RealtimeState,
+  type ReceivedCandidate
 } from "./Realtime.ts"
 export { memoryStorage, type TokenStorage } from "./TokenStorage.ts"

@@ -358,7 +358,7 @@ describe("Realtime", () => {
     for (let n = 0; n < 100; n++) realtime.sendCandidate("ann", `candidate:${n}`)
     const sent: Array<string> = []
     const take = async (count: number) => {
-      for (let n = 0; n < count; n++) sent.push((await peer.frames.take()).payload.candidate)
+      for (let n = 0; n < count; n++) sent.push((await peer.frames.take()).payload.candidate.candidate)
     }
     await take(30)
     assert.strictEqual(peer.frames.size, 0)
