@@ -64,6 +64,15 @@ describe("Architecture", () => {
     assert.deepStrictEqual(offenders((part, target) => target.startsWith("node:") && !mayImportNode.includes(part)), [])
   })
 
+  it("loads nothing but itself in the client, whose files a browser takes as they are, and effect in effect.ts", () => {
+    const loaded = readdirSync(join(src, "client")).flatMap((file) =>
+      importsOf(readFileSync(join(src, "client", file), "utf8").replaceAll(/^(?:import|export) type .*/gm, ""))
+        .filter((target) => !target.startsWith("./"))
+        .map((target) => `${file} loads ${target}`)
+    )
+    assert.deepStrictEqual([...new Set(loaded)], ["effect.ts loads effect"])
+  })
+
   it("reaches its own modules by relative paths that end in .ts, which both runtimes need to run src unbuilt", () => {
     const found = offenders((_, target) => /^roomkey(?:\/|$)/.test(target) || /^\..*(?<!\.ts)$/.test(target))
     assert.deepStrictEqual(found, [])

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { OpenApi } from "effect/http-api"
 import { existsSync, readFileSync } from "node:fs"
 import { Api } from "../src/api/Api.ts"
+import { type AfterClose, afterClose } from "../src/client/index.ts"
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8")
 const readme = read("README.md")
@@ -43,9 +44,35 @@ describe("README", () => {
     )
   })
 
-  it("shows the example that is tested, as a team would import it", () => {
-    const shown = read("test/example/embed.ts").replaceAll(/"\.\.\/\.\.\/src\/(.*?)\.ts"/g, '"roomkey/$1"').trimEnd()
-    assert.include(readme, shown)
+  for (const example of ["embed", "client", "clientEffect"]) {
+    it(`shows the example ${example} that is tested, as a team would import it`, () => {
+      const shown = read(`test/example/${example}.ts`)
+        .replaceAll(/"\.\.\/\.\.\/src\/(.*?)(?:\/index)?\.ts"/g, '"roomkey/$1"')
+      assert.include(readme, shown.trimEnd())
+    })
+  }
+
+  it("says of every close code what the client does", () => {
+    const meanings: Record<string, AfterClose> = {
+      "is broken": "stop",
+      "refreshes, and signs out if that is refused": "refresh",
+      "signs out": "sign_out",
+      "keeps its tokens and asks seldom": "suspended",
+      "reconnects": "backoff",
+      "slows down": "slow",
+      "reconnects after a random pause": "pause"
+    }
+    const rows = section("The API").split("Close codes:")[1]!.split("###")[0]!.split("\n")
+      .map((line) => line.split("|").map((cell) => cell.trim()))
+      .flatMap(([, codes = "", reason = "", does = ""]) =>
+        [...codes.matchAll(/\d{4}/g)].map(([code]) => ({
+          code: Number(code),
+          reason: reason.replaceAll("`", ""),
+          does
+        }))
+      )
+    assert.isAbove(rows.length, 10)
+    for (const { code, does, reason } of rows) assert.strictEqual(afterClose(code, reason), meanings[does], `${code}`)
   })
 
   it("gives every dependency a line", () => {

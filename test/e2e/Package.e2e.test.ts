@@ -15,9 +15,10 @@ const run = async (cwd: string, file: string, ...args: ReadonlyArray<string>) =>
   return stdout
 }
 
-/** The example as a program outside of the repository writes it. */
-const example = () =>
-  readFileSync(join(root, "test/example/embed.ts"), "utf8").replaceAll(/"\.\.\/\.\.\/src\/(.+)\.ts"/g, '"roomkey/$1"')
+/** An example as a program outside of the repository writes it. */
+const example = (name: string) =>
+  readFileSync(join(root, `test/example/${name}.ts`), "utf8")
+    .replaceAll(/"\.\.\/\.\.\/src\/(.+?)(?:\/index)?\.ts"/g, '"roomkey/$1"')
 
 describe("Package", () => {
   it("installs from its tarball into an empty folder, type-checks and runs the example there", async ({ skip }) => {
@@ -35,14 +36,22 @@ describe("Package", () => {
 
     writeFileSync(join(dir.path, "package.json"), JSON.stringify({ type: "module", private: true }))
     await run(dir.path, "npm", "install", "--no-audit", "--no-fund", "--prefer-offline", `./${filename}`)
-    const source = example()
-    assert.notInclude(source, "../")
-    writeFileSync(join(dir.path, "embed.ts"), source)
+    for (const name of ["embed", "client", "clientEffect"]) {
+      const source = example(name)
+      assert.notInclude(source, "../")
+      writeFileSync(join(dir.path, `${name}.ts`), source)
+    }
     assert.include(await run(dir.path, nodePath, "embed.ts"), "ada is signed in")
+    const shown =
+      "console.log(Object.keys({ ...await import('./client.ts'), ...await import('./clientEffect.ts') }).join())"
+    assert.include(await run(dir.path, nodePath, "--input-type=module", "-e", shown), "visit,count")
 
     const strict = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024", "--skipLibCheck"]
     const types = ["--typeRoots", join(root, "node_modules/@types"), "--types", "node"]
     await run(dir.path, nodePath, join(root, "node_modules/.bin/tsc"), ...strict, ...types, "embed.ts")
+    // As an app for browsers: without the types of Node.
+    const browser = [...strict, "--types", "", "--lib", "es2024,dom"]
+    await run(dir.path, nodePath, join(root, "node_modules/.bin/tsc"), ...browser, "client.ts", "clientEffect.ts")
 
     const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
     const roomkey = join(dir.path, "node_modules/.bin/roomkey")
