@@ -117,8 +117,8 @@ export interface Auth {
   call<A = unknown>(method: string, path: string, body?: unknown): Promise<A>
 
   /**
-   * Ends the session. It is forgotten here whatever happens; rejects when the server could not be told, where the
-   * session then ends by itself.
+   * Ends the session. Here it is forgotten at once; rejects when the server could not be told, where the session then
+   * ends by itself.
    *
    * @example
    * ```ts
@@ -154,6 +154,11 @@ export interface Auth {
 
 /** How long a call may take, and how long another tab may hold the lock, in milliseconds. */
 const patience = { call: 15_000, lock: 35_000 }
+
+const refreshPath = "/api/token/refresh"
+
+/** The server does not take this session token; the next one it may. */
+const isStale = (error: unknown): boolean => ["token_expired", "invalid_token"].includes(toError(error).code)
 
 /** How long before its end a token counts as ended, in milliseconds. */
 const leeway = (life: number): number => Math.min(60_000, life / 4)
@@ -282,7 +287,7 @@ export const createAuth = (options: AuthOptions): Auth => {
       if (held.token !== stale) return held
       const asked = clock.now()
       try {
-        const pair = await send("POST", "/api/token/refresh", { refresh_token: held.refreshToken })
+        const pair = await send("POST", refreshPath, { refresh_token: held.refreshToken })
         // Who signed out or in meanwhile was later than this answer.
         if (read()?.refreshToken !== held.refreshToken) continue
         const next = toStored(pair as Tokens, asked, held.user)
@@ -363,19 +368,26 @@ export const createAuth = (options: AuthOptions): Auth => {
       return await authorized(method, path, body, bearer)
     } catch (error) {
       // Whether a token that is unknown by now means the end of the session, its refresh decides.
-      if (!["token_expired", "invalid_token"].includes(toError(error).code)) throw error
+      if (!isStale(error)) throw error
       return authorized(method, path, body, await refresh(bearer))
     }
   }
 
+  /** First here, so that the socket is gone before the server closes it and nothing tries to come back. */
   const logout = async (): Promise<void> => {
-    if (read() === null) return
+    const held = read()
+    if (held === null) return
+    forget("signed_out")
     try {
-      await call("POST", "/api/logout")
+      await send("POST", "/api/logout", undefined, held.token)
     } catch (error) {
-      if (read() !== null) throw error
-    } finally {
-      forget("signed_out")
+      if (!isStale(error)) throw error
+      try {
+        const { token } = await send("POST", refreshPath, { refresh_token: held.refreshToken }) as Tokens
+        await send("POST", "/api/logout", undefined, token)
+      } catch (error) {
+        if (!toError(error).endsSession) throw error
+      }
     }
   }
 

@@ -39,6 +39,25 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Aut
       assert.strictEqual((yield* Server.call("GET", "/api/me", { bearer: token })).body.code, "invalid_token")
     }))
 
+  it.effect("signs out here at once, and at the server also with a token that has ended, or says that it could not", () =>
+    Effect.gen(function* () {
+      const { apiKey, adaId, auth: make } = yield* makeTenant
+      const calls = countedFetch()
+      const auth = make({ fetch: calls.fetch })
+      const { id } = yield* Effect.promise(() => auth.login("ada", password))
+      yield* age(id as SessionId, 3700)
+      const over = auth.logout()
+      assert.isNull(auth.session)
+      yield* Effect.promise(() => over)
+      const { body } = yield* Server.call("GET", `/api/tenant/users/${adaId}/sessions`, { bearer: apiKey })
+      assert.deepEqual(body, [])
+
+      yield* Effect.promise(() => auth.login("ada", password))
+      calls.failing = () => problem(503, "unavailable")
+      assert.deepInclude(yield* rejection(auth.logout()), { code: "unavailable", retryable: true })
+      assert.isNull(auth.session)
+    }))
+
   it.effect("makes an account, and takes a pair that the tenant's backend got", () =>
     Effect.gen(function* () {
       const { apiKey, auth: make } = yield* makeTenant
