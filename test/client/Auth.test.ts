@@ -266,6 +266,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Aut
       const heard: Array<string | undefined> = []
       const stop = other.onChange((session, code) => heard.push(session?.user?.username ?? code))
       yield* Effect.promise(() => one.login("ada", password))
+      watchers.forEach((watcher) => watcher())
       yield* Effect.promise(() => one.logout())
       assert.deepEqual(heard, ["ada", "signed_out"])
 

@@ -66,6 +66,11 @@ export class Peer {
 
 export const self = "me"
 
+/** Everything that was on its way has arrived. */
+export const settled = async () => {
+  for (let n = 0; n < 50; n++) await new Promise((resolve) => setImmediate(resolve))
+}
+
 export const member = (connection_id: string, fields: object = {}) => ({
   connection_id,
   user_id: 7,
@@ -111,10 +116,10 @@ export const makeService = async () => {
   const json = (body: unknown): ReturnType<Fetch> => Promise.resolve(new Response(JSON.stringify(body)))
   calls.failing = (path) => json(path === refreshPath ? pairOf(1, ++refreshes) : {})
 
-  const client = (options: RealtimeOptions = {}) => {
+  const client = (options: RealtimeOptions & { readonly signedIn?: boolean } = {}) => {
     const clock = new ManualClock()
     const auth = createAuth({ baseUrl, clock, fetch: calls.fetch })
-    auth.adopt(pairOf(1, 0))
+    if (options.signedIn !== false) auth.adopt(pairOf(1, 0))
     const realtime = createRealtime(auth, { clock, random: () => 0.5, ...options })
     const heard = new Mailbox<readonly [string, unknown]>()
     const kinds: ReadonlyArray<keyof RealtimeEvents> = [

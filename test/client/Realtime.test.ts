@@ -1,7 +1,7 @@
 // The socket's life against a server that does its worst: what each close is followed by, and what is kept across it.
 import { assert, describe, it } from "@effect/vitest"
 import { afterClose, RoomkeyError } from "../../src/client/index.ts"
-import { makeService, member, self } from "./FakeService.ts"
+import { makeService, member, self, settled } from "./FakeService.ts"
 import { problem, refreshPath } from "./Support.ts"
 
 const rejection = async (promise: Promise<unknown>): Promise<RoomkeyError> => {
@@ -204,9 +204,6 @@ describe("Realtime", () => {
     const peer = await connected()
     // Within the heartbeat, whose timer is not of interest.
     const expiring = { expires_in: 3600, expires_at: "" }
-    const settled = async () => {
-      for (let n = 0; n < 50; n++) await new Promise((resolve) => setImmediate(resolve))
-    }
     const answer = service.calls.failing
     service.calls.failing = () => problem(503, "unavailable")
     peer.send("token_expiring", expiring)
@@ -338,22 +335,25 @@ describe("Realtime", () => {
 
   it("rejects what is refused or not answered in time, and nothing else", async () => {
     await using service = await makeService()
-    const { clock, connected, joined, realtime } = service.client()
+    const { clock, connected, hear, joined, realtime } = service.client()
     const peer = await connected()
     await joined(peer, member("ann"))
     const refused = realtime.setRole("ann", "host")
     const unanswered = realtime.remove("ann")
     peer.send("error", { code: "not_allowed", detail: "not_host" }, (await peer.frames.take()).id)
     assert.deepInclude(await rejection(refused), { code: "not_allowed", detail: "not_host", status: 0 })
-    await peer.frames.take()
+    const { id } = await peer.frames.take()
     clock.advance(10_000)
     assert.deepInclude(await rejection(unanswered), { code: "timeout", retryable: true })
+    peer.send("error", { code: "removed_from_channel", detail: "" }, id)
+    assert.strictEqual((await hear("error")).code, "removed_from_channel")
+    assert.strictEqual(realtime.channelId, 3, "that was the answer to a question")
     assert.strictEqual(realtime.state, "open")
   })
 
   it("spreads many candidates as the server takes them", async () => {
     await using service = await makeService()
-    const { clock, connected, realtime } = service.client()
+    const { clock, connected, realtime, until } = service.client()
     const peer = await connected()
     for (let n = 0; n < 100; n++) realtime.sendCandidate("ann", `candidate:${n}`)
     const sent: Array<string> = []
@@ -364,9 +364,15 @@ describe("Realtime", () => {
     assert.strictEqual(peer.frames.size, 0)
     clock.advance(2000)
     await take(29)
+    await settled()
+    assert.strictEqual(peer.frames.size, 0)
     clock.advance(3000)
     await take(41)
     assert.deepEqual(sent, Array.from({ length: 100 }, (_, n) => `candidate:${n}`))
+    for (let n = 0; n < 100; n++) realtime.sendCandidate("ann", null)
+    peer.cut()
+    await until("waiting")
+    assert.strictEqual(clock.pending.length, 1, "the backoff")
   })
 
   it("starts anew without its channel when somebody else signs in", async () => {
@@ -381,15 +387,58 @@ describe("Realtime", () => {
     assert.strictEqual((await next.frames.take()).type, "ping")
   })
 
+  it("asks for the role again that it had asked for, unless a host gave it another", async () => {
+    await using service = await makeService()
+    const { accept, clock, connected, hear, realtime, until } = service.client()
+    const reconnected = async (peer: { cut(): void }) => {
+      clock.advance(5000)
+      peer.cut()
+      await until("waiting")
+      clock.advance(1000)
+      return accept()
+    }
+    let peer = await connected()
+    const joining = realtime.join(3, "listener")
+    const users = [member(self, { role: "listener" })]
+    peer.send("channel_users", { channel_id: 3, users }, (await peer.frames.take()).id)
+    await joining
+    peer.send("user_joined", member("ann"))
+    peer.send("user_updated", member(self, { role: "listener", muted: true }))
+    await hear("user_updated")
+    peer = await reconnected(peer)
+    const { id, payload } = await peer.frames.take()
+    assert.deepEqual(payload, { channel_id: 3, role: "listener" })
+    peer.send("channel_users", { channel_id: 3, users }, id)
+    peer.send("user_updated", member(self, { role: "speaker" }))
+    await hear("user_updated")
+    peer = await reconnected(peer)
+    assert.deepEqual((await peer.frames.take()).payload, { channel_id: 3 })
+  })
+
+  it("does not try without a session", async () => {
+    await using service = await makeService()
+    const { clock, hear, realtime } = service.client({ signedIn: false })
+    assert.strictEqual((await rejection(realtime.connect())).code, "signed_out")
+    assert.deepEqual(await hear("signed_out"), { code: "signed_out" })
+    assert.deepEqual(clock.pending, [])
+  })
+
   it("stays closed once it was closed, until it is asked to connect", async () => {
     await using service = await makeService()
-    const { clock, connected, realtime } = service.client()
+    const { auth, clock, connected, heard, realtime, until } = service.client()
     const connecting = realtime.connect()
     realtime.close()
     assert.strictEqual((await rejection(connecting)).code, "closed")
     assert.strictEqual(realtime.state, "closed")
     assert.deepEqual(clock.pending, [])
-    await connected()
+    const peer = await connected()
     assert.strictEqual(service.peers.size, 0)
+    peer.cut()
+    await until("waiting")
+    realtime.close()
+    await until("closed")
+    assert.deepEqual(clock.pending, [])
+    auth.forget("signed_out")
+    assert.strictEqual(heard.size, 0, "whose session ends is none of its business any more")
   })
 })
