@@ -1,8 +1,11 @@
 // A new version goes out while everybody is signed in: one instance is stopped and started, then the other, behind a
 // load balancer that asks `/ready`. No request fails, nobody is logged out, and sockets come back where there is a place.
 import { assert, describe, it } from "@effect/vitest"
+import { once } from "node:events"
+import { type AddressInfo, connect, createServer, type Server } from "node:net"
 import { setTimeout } from "node:timers/promises"
-import { call, makeTenant, me, openSocket, poll, refresh, signIn, type Target } from "./support/Client.ts"
+import { createAuth, createRealtime, memoryStorage } from "../../src/client/index.ts"
+import { call, eventually, makeTenant, me, openSocket, poll, refresh, signIn, type Target } from "./support/Client.ts"
 import { freshDatabase, needsPostgres } from "./support/Postgres.ts"
 import { adminKey, freePort, runtime, type Service, start } from "./support/Process.ts"
 
@@ -139,7 +142,84 @@ describe(`RollingRestart on ${runtime}`, () => {
     assert.isAbove(opened.reduce((sum, count) => sum + count, 0), workers)
     for (const { token } of pairs) assert.strictEqual((await me(services[1]!, token)).status, 200)
   })
+
+  it("gives every member of a voice room its room back, and who is in it", async (context) => {
+    needsPostgres(context)
+    await using database = await freshDatabase()
+    const startOn = (port: number) =>
+      start({
+        DATABASE_URL: database.url,
+        ROOMKEY_ADMIN_KEY: adminKey,
+        PORT: String(port),
+        SHUTDOWN_DELAY: "1 seconds"
+      })
+    const ports = [await freePort(), await freePort()] as const
+    await using stack = new AsyncDisposableStack()
+    const services: Array<Service> = []
+    for (const port of ports) services.push(stack.use(await startOn(port)))
+    const { api_key } = await makeTenant(services[0]!)
+    using balancer = new Balancer(services.map(({ url }) => ({ url })))
+    await using front = await Front.of(balancer)
+
+    const { token } = await signIn(services[0]!, api_key, "host")
+    const made = await call(services[0]!, "POST", "/api/channels", { bearer: token, json: { name: "Lobby" } })
+    const names = Array.from({ length: 12 }, (_, n) => `member ${n}`)
+    const closes: Array<number> = []
+    const members = await Promise.all(names.map(async (name) => {
+      const auth = createAuth({ baseUrl: front.url, storage: memoryStorage() })
+      await auth.adopt(await signIn(front, api_key, name))
+      const realtime = createRealtime(auth)
+      realtime.on("closed", ({ code }) => closes.push(code))
+      await realtime.connect()
+      await realtime.join(made.body.id)
+      stack.defer(() => realtime.close())
+      return realtime
+    }))
+    const everybodySeesEverybody = () =>
+      eventually(20, "everybody seeing everybody", async () => {
+        const here = new Set(members.map(({ connectionId }) => connectionId))
+        return members.every(({ members, state }) =>
+          state === "open" && members.size === names.length && [...members.keys()].every((id) => here.has(id))
+        )
+      })
+    await everybodySeesEverybody()
+    for (const [n, port] of ports.entries()) {
+      assert.deepEqual(await services[n]!.signal("SIGTERM"), { code: 0, signal: null })
+      services[n] = stack.use(await startOn(port))
+      await everybodySeesEverybody()
+    }
+    assert.isAtLeast(closes.filter((code) => code === 1012).length, names.length)
+    // A handshake that met an instance on its way out is not a close that a member was told of.
+    assert.deepEqual(closes.filter((code) => code !== 1012 && code !== 1006), [])
+  })
 })
+
+/** One address for all instances that are in rotation. */
+class Front implements AsyncDisposable {
+  readonly #server: Server
+  readonly url: string
+
+  private constructor(server: Server) {
+    this.#server = server
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  static async of(balancer: Balancer): Promise<Front> {
+    const server = createServer((near) => {
+      const far = connect(Number(new URL(balancer.pick().url).port), "127.0.0.1")
+      for (const [one, other] of [[near, far], [far, near]] as const) {
+        one.pipe(other).on("error", () => one.destroy())
+        one.on("close", () => other.destroy())
+      }
+    }).listen(0, "127.0.0.1")
+    await once(server, "listening")
+    return new Front(server)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close()
+  }
+}
 
 const until = async (is: () => boolean): Promise<undefined> => {
   while (!is()) await setTimeout(50)

@@ -48,6 +48,7 @@ export const expectStatus = (status: number, answer: Answer): Answer => {
 export interface Pair {
   readonly token: string
   readonly refresh_token: string
+  readonly expires_in: number
 }
 
 export interface Tenant {
