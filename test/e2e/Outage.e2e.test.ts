@@ -186,7 +186,7 @@ describe(`Outage on ${runtime}`, () => {
     await isAway(
       service,
       { id: 1, app_id: `vc_app_${"0".repeat(32)}`, api_key: `vc_${zeros}` },
-      { token: zeros, refresh_token: zeros }
+      { token: zeros, refresh_token: zeros, expires_in: 3600 }
     )
 
     await proxy.recover()
