@@ -2,8 +2,8 @@
 import type { Clock } from "./Platform.ts"
 
 /** A little less than the server's own numbers, since the network may bunch up what was spread out. */
-const burst = 30
-const perSecond = 15
+const burst = 150
+const perSecond = 40
 
 export class Outbox {
   readonly #clock: Clock
