@@ -250,8 +250,9 @@ export interface Realtime {
 /** Milliseconds by which two clocks may tell the end of the same token. */
 const slack = 60_000
 
+/** A candidate that does not say to which media section it belongs, which a browser refuses, belongs to the first. */
 const toInit = (candidate: Candidate): ReceivedCandidate =>
-  (typeof candidate === "string" ? { candidate } : candidate) as ReceivedCandidate
+  (typeof candidate === "string" ? { candidate, sdpMLineIndex: 0 } : candidate) as ReceivedCandidate
 
 const closedWith = (code: number, reason: string) =>
   new RoomkeyError({ code: reason === "" ? "closed" : reason, detail: `The server closed the socket with ${code}` })
@@ -385,8 +386,9 @@ export const createRealtime = (auth: Auth, options: RealtimeOptions = {}): Realt
     let socket: Socket
     try {
       socket = new webSocket(url, ["roomkey.v1", `roomkey.bearer.${token}`])
-    } catch (error) {
-      return stop(toError(error))
+    } catch {
+      // What was thrown may quote the token.
+      return stop(new RoomkeyError({ code: "unexpected", detail: `No WebSocket can be made for ${url}` }))
     }
     const own = new Link(socket, {
       clock,

@@ -321,6 +321,7 @@ describe("Realtime", () => {
     peer.send("user_left", member("bob"))
     peer.send("webrtc_offer", { to: self, from: "ann", sdp: "v=0" })
     peer.send("ice_candidate", { to: self, from: "ann", candidate: null })
+    peer.send("ice_candidate", { to: self, from: "ann", candidate: "candidate:1" })
     peer.send("of_a_later_version", {})
     peer.send("error", { code: "not_allowed", detail: "muted" })
     assert.strictEqual((await hear("user_joined")).connection_id, "bob")
@@ -328,6 +329,7 @@ describe("Realtime", () => {
     assert.strictEqual((await hear("user_left")).connection_id, "bob")
     assert.deepInclude(await hear("webrtc_offer"), { from: "ann", sdp: "v=0" })
     assert.deepInclude(await hear("ice_candidate"), { from: "ann", candidate: null })
+    assert.deepEqual((await hear("ice_candidate")).candidate, { candidate: "candidate:1", sdpMLineIndex: 0 })
     assert.deepInclude(await hear("error"), { code: "not_allowed", detail: "muted" })
     assert.deepEqual([...realtime.members.keys()], [self, "ann"])
     assert.isTrue(realtime.members.get("ann")?.speaking)
@@ -414,6 +416,20 @@ describe("Realtime", () => {
     await hear("user_updated")
     peer = await reconnected(peer)
     assert.deepEqual((await peer.frames.take()).payload, { channel_id: 3 })
+  })
+
+  it("stops where no socket can be made, and does not say with which token", async () => {
+    await using service = await makeService()
+    const webSocket = class {
+      constructor(_: string, protocols: ReadonlyArray<string>) {
+        throw new SyntaxError(`Bad subprotocol ${protocols.join()}`)
+      }
+    } as never
+    const { auth, hear, realtime } = service.client({ webSocket })
+    const error = await rejection(realtime.connect())
+    assert.deepEqual(await hear("error"), error)
+    assert.notInclude(`${error.stack} ${JSON.stringify(error)} ${error.cause}`, await auth.token())
+    assert.strictEqual(realtime.state, "closed")
   })
 
   it("does not try without a session", async () => {
