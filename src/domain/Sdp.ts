@@ -1,26 +1,31 @@
 // Whether a session description (RFC 8866) would send media. The server relays descriptions and cannot hold back the
-// media itself, so what is read in two ways counts as sending.
+// media itself, and browsers read what is not quite in order each in its own way: so what one of them may take for
+// sending counts as that.
 import SDPUtils from "sdp"
 
-const lines = (text: string): ReadonlyArray<string> => text.split(/[\r\n]+/)
+const lines = (text: string): ReadonlyArray<string> => text.split(/\r?\n/)
+
+/** Where some end a line, or a text, and others do not. */
+const doubtfulEnd = /\r(?!\n)|[^\P{Cc}\t\r\n]|[\u2028\u2029]/u
 
 /** A description begins with its version, and every line of it is `<letter>=<value>`. */
 export const isDescription = (sdp: string): boolean =>
-  /^v=0\r?\n/.test(sdp) && lines(sdp).every((line) => line === "" || /^[a-z]=/.test(line))
+  /^v=0\r?\n/.test(sdp) && !doubtfulEnd.test(sdp) && lines(sdp).every((line) => line === "" || /^[a-z]=/.test(line))
 
-const carriesMedia = (section: string): boolean =>
-  !SDPUtils.isRejected(section) && SDPUtils.getKind(section) !== "application"
+/** `m=`, the kind and the port, with the one space between them that the grammar has: others split there otherwise. */
+const isPlain = (section: string): boolean => /^m=\w+ \d+ \S/.test(section)
 
-/** Browsers send a few; each is held against the whole of the session's part. */
-const maxSections = 256
+/** Port 0 rejects a section, but not one that says that it is bundled with another (RFC 8843 section 6). */
+const isRejected = (section: string): boolean =>
+  isPlain(section) && SDPUtils.isRejected(section) && !/^a=\W*bundle-only/im.test(section)
+
+const isData = (section: string): boolean => isPlain(section) && SDPUtils.getKind(section) === "application"
+
+/** By its own word: not every browser asks the session's lines for a direction. */
+const receivesOnly = (section: string): boolean =>
+  lines(section).some((line) => line === "a=recvonly" || line === "a=inactive") &&
+  !/^a=\W*send(?:recv|only)/im.test(section)
 
 /** A live section of anything but data that does not say `recvonly` or `inactive`, or says anything else beside it. */
-export const sendsMedia = (sdp: string): boolean => {
-  const [session = "", ...media] = SDPUtils.splitSections(sdp)
-  if (media.length > maxSections) return true
-  const says = lines(sdp).some((line) => /^\s*a\s*=\s*(?:sendrecv|sendonly)\s*$/i.test(line))
-  return media.some((section) =>
-    carriesMedia(section) &&
-    (says || !["recvonly", "inactive"].includes(SDPUtils.getDirection(section, session)))
-  )
-}
+export const sendsMedia = (sdp: string): boolean =>
+  SDPUtils.getMediaSections(sdp).some((section) => !isRejected(section) && !isData(section) && !receivesOnly(section))

@@ -66,9 +66,7 @@ describe("Role", () => {
   })
 
   it("gives nobody a voice who has none", () => {
-    always((claim, _, granted) =>
-      !maySpeak(granted, claim.whoMaySpeak) || maySpeak(ownRole(claim), claim.whoMaySpeak)
-    )
+    always((claim, _, granted) => !maySpeak(granted, claim.whoMaySpeak) || maySpeak(ownRole(claim), claim.whoMaySpeak))
   })
 
   it("holds who was given a role to it, whatever it asks for", () => {
