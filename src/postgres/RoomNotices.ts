@@ -55,6 +55,8 @@ export const relayParts = (relay: RemoteRelay, fromNode: string, number: number)
 
 const isChannelId = Schema.is(ChannelId)
 const isUserId = Schema.is(UserId)
+/** Rows are asked for by these: one that is none would fail the question for all, each time. */
+const isConnectionId = Schema.is(Schema.String.check(Schema.isGUID()))
 
 /** Puts the parts of relays together again. A notice from a newer version is none for this one. */
 export class Assembly {
@@ -93,7 +95,8 @@ export class Assembly {
   #members([, node, id, ids]: ReadonlyArray<string>): RoomNotice | undefined {
     const channelId = Number(id)
     if (node === this.#nodeId || ids === undefined || !isChannelId(channelId)) return undefined
-    return RoomNotice.MembersChanged({ channelId, connectionIds: ids.split(",") })
+    const connectionIds = ids.split(",")
+    return connectionIds.every(isConnectionId) ? RoomNotice.MembersChanged({ channelId, connectionIds }) : undefined
   }
 
   #relay(payload: string): Relay & RoomNotice | undefined {
