@@ -220,7 +220,8 @@ const readsAsSending = ({ attribute, lineEnd, media }: Reader, text: string): bo
     const said = lines.map(attribute)
     if (kind === "application" || (port === "0" && !said.includes("bundle-only"))) return false
     const directions = said.filter((name) => /^(?:sendrecv|sendonly|recvonly|inactive)$/.test(name ?? ""))
-    return /^send/.test(directions.at(-1) ?? "sendrecv") || /^send/.test(directions[0] ?? "sendrecv")
+    // Which of several counts is not the same everywhere.
+    return [directions[0], directions.at(-1)].some((direction) => (direction ?? "sendrecv").startsWith("send"))
   })
 }
 
@@ -261,13 +262,13 @@ const Edit = Schema.Struct({
   at: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5000 })),
   drop: Schema.Literals([0, 0, 0, 1, 2, 10]),
   put: Schema.Literals(["", "\r\n", ...pieces]),
-  then: Schema.Literals(["", "", "\r\n"])
+  next: Schema.Literals(["", "", "\r\n"])
 })
 
-const bent = (text: string, { at, drop, put, then, where }: typeof Edit.Type): string => {
+const bent = (text: string, { at, drop, next, put, where }: typeof Edit.Type): string => {
   const ends = [...text.matchAll(/\r?\n/g)].map(({ 0: end, index }) => where === "End" ? index : index + end.length)
   const place = where === "Anywhere" || ends.length === 0 ? at % (text.length + 1) : ends[at % ends.length]!
-  return text.slice(0, place) + put + then + text.slice(place + drop)
+  return text.slice(0, place) + put + next + text.slice(place + drop)
 }
 
 describe("Sdp", () => {
