@@ -1,7 +1,7 @@
 // The voice rooms of this instance. A member is changed only here, on the instance that it is connected to, and told at
 // once to everybody who is connected here too; the others learn of it from its row. Rows are the truth about the members
 // of other instances: notices only say which to read, and one fiber reads them, so that no old row follows a newer one.
-import { Array, Context, Deferred, Effect, Exit, Latch, Layer, Metric, Option, PubSub, type Scope } from "effect"
+import { Array, Cause, Context, Deferred, Effect, Exit, Latch, Layer, Metric, Option, PubSub, type Scope } from "effect"
 import type { FrameId, IceCandidate, WebrtcAnswer, WebrtcOffer } from "../api/Frames.ts"
 import { toMember } from "../api/Member.ts"
 import {
@@ -28,7 +28,7 @@ import { Lifecycle } from "../services/Lifecycle.ts"
 import { PresenceStore, type RemoteMember } from "../services/PresenceStore.ts"
 import { RoomBus } from "../services/RoomBus.ts"
 import type { Connection } from "./Connection.ts"
-import { Outbox } from "./Outbox.ts"
+import { type Batch, Outbox } from "./Outbox.ts"
 import { type Entry, type Local, presenceFrame, Room, seated } from "./Room.ts"
 import { SocketPolicy } from "./SocketPolicy.ts"
 
@@ -400,13 +400,14 @@ export class Rooms extends Context.Service<Rooms, {
           finishLoad(room, Exit.void)
         }
       }).pipe(
-        Effect.tapErrorTag("StoreUnavailable", (error) =>
+        Effect.tapCause((cause) =>
           Effect.sync(() => {
             for (const room of Array.fromIterable(loads.keys())) {
               unreadRooms.delete(room)
-              finishLoad(room, Exit.fail(error))
+              finishLoad(room, Exit.failCause(cause))
             }
-          }))
+          })
+        )
       )
 
       const finishLoad = (room: Room, exit: Exit.Exit<void, StoreUnavailable>): void => {
@@ -466,11 +467,12 @@ export class Rooms extends Context.Service<Rooms, {
         for (const [room, whom] of Array.fromIterable(unreviewed)) {
           unreviewed.delete(room)
           yield* reviewRoom(room, whom).pipe(
-            Effect.tapErrorTag("StoreUnavailable", () =>
+            Effect.tapCause(() =>
               Effect.sync(() => {
                 if (whom === "Everybody") review(room, null)
                 else for (const userId of whom) review(room, userId)
-              }))
+              })
+            )
           )
         }
       })
@@ -480,7 +482,8 @@ export class Rooms extends Context.Service<Rooms, {
         Effect.andThen(readMembers),
         Effect.andThen(passOn),
         Effect.andThen(reviewRooms),
-        Effect.catchTag("StoreUnavailable", () => Effect.andThen(Effect.sleep(retryAfter), unread.open))
+        Effect.tapCause(() => unread.open),
+        Effect.catchTag("StoreUnavailable", () => Effect.sleep(retryAfter))
       )
 
       /** After the lease was lost, or at the start: every member is written again. */
@@ -492,13 +495,16 @@ export class Rooms extends Context.Service<Rooms, {
         Effect.andThen(unwritten.close),
         Effect.andThen(Effect.suspend(() => {
           const batch = outbox.take()
-          const again = Effect.suspend(() => {
-            unwritten.openUnsafe()
-            return dropped(outbox.giveBack(batch))
-          })
+          // A relay that the store takes for a bug must not hold up the members.
+          const again = (relays: Batch["relays"]) =>
+            Effect.suspend(() => {
+              unwritten.openUnsafe()
+              const late = outbox.giveBack({ changes: batch.changes, relays })
+              return dropped(late + batch.relays.length - relays.length)
+            })
           return store.write(batch.changes, batch.relays).pipe(
-            Effect.flatMap((written) => written ? Effect.void : Effect.andThen(again, beat)),
-            Effect.tapErrorTag("StoreUnavailable", () => again),
+            Effect.tapCause((cause) => again(Cause.hasDies(cause) ? [] : batch.relays)),
+            Effect.flatMap((written) => written ? Effect.void : Effect.andThen(again(batch.relays), beat)),
             Effect.andThen(Effect.sync(() => {
               if (!outbox.isEmpty) unwritten.openUnsafe()
             }))
