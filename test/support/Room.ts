@@ -1,4 +1,5 @@
 // People in voice rooms, over real sockets: each hears frames one by one, and says what it hears in the order it does.
+import { assert } from "@effect/vitest"
 import { Effect, Queue } from "effect"
 import { autoAuth, baseUrl, call } from "./Server.ts"
 import * as World from "./World.ts"
@@ -92,4 +93,19 @@ export const connectWith = Effect.fn("connectWith")(function* (
 export const connect = Effect.fn("connect")(function* (apiKey: string, username: string) {
   const { body } = yield* autoAuth(apiKey, { username })
   return yield* connectWith(yield* baseUrl, body)
+})
+
+/** A host with a channel, in it, and guests who are not. */
+export const gathering = Effect.fnUntraced(function* (...guests: ReadonlyArray<string>) {
+  const tenant = yield* makeTenant()
+  const host = yield* connect(tenant.apiKey, "host")
+  const channelId = yield* makeChannel(host.token)
+  const joined = yield* host.ask("join_channel", { channel_id: channelId })
+  assert.strictEqual(joined.type, "channel_users", JSON.stringify(joined))
+  const people = yield* Effect.forEach(guests, (name) => connect(tenant.apiKey, name))
+  const byTenant = (method: string, path: string, json?: unknown) =>
+    call(method, `/api/tenant/channels/${channelId}${path}`, { bearer: tenant.apiKey, json })
+  const enter = (person: Person, role?: string) =>
+    person.ask("join_channel", { channel_id: channelId, ...(role === undefined ? {} : { role }) })
+  return { tenant, channelId, host, people, byTenant, enter }
 })

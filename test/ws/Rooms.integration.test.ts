@@ -8,28 +8,13 @@ const receiveOnly =
   "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=recvonly\r\n"
 const sending = receiveOnly.replace("recvonly", "sendrecv")
 
-/** A host with a channel, in it, and guests who are not. */
-const gathering = Effect.fnUntraced(function* (...guests: ReadonlyArray<string>) {
-  const tenant = yield* Room.makeTenant()
-  const host = yield* Room.connect(tenant.apiKey, "host")
-  const channelId = yield* Room.makeChannel(host.token)
-  const joined = yield* host.ask("join_channel", { channel_id: channelId })
-  assert.strictEqual(joined.type, "channel_users", JSON.stringify(joined))
-  const people = yield* Effect.forEach(guests, (name) => Room.connect(tenant.apiKey, name))
-  const byTenant = (method: string, path: string, json?: unknown) =>
-    Server.call(method, `/api/tenant/channels/${channelId}${path}`, { bearer: tenant.apiKey, json })
-  const enter = (person: Room.Person, role?: string) =>
-    person.ask("join_channel", { channel_id: channelId, ...(role === undefined ? {} : { role }) })
-  return { tenant, channelId, host, people, byTenant, enter }
-})
-
 const names = (frame: { readonly payload: { readonly users: ReadonlyArray<{ readonly username: string }> } }) =>
   frame.payload.users.map(({ username }) => username).toSorted()
 
 layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voice rooms", (it) => {
   it.effect("tells who joins everybody, itself included, and the others who joined", () =>
     Effect.gen(function* () {
-      const { channelId, enter, host, people: [ann] } = yield* gathering("ann")
+      const { channelId, enter, host, people: [ann] } = yield* Room.gathering("ann")
       const answer = yield* enter(ann!)
       assert.strictEqual(answer.payload.channel_id, channelId)
       assert.deepStrictEqual(names(answer), ["ann", "host"])
@@ -53,7 +38,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("answers a frame with an id by ok and one without by nothing; what is refused by an error with its id", () =>
     Effect.gen(function* () {
-      const { people: [ann], enter } = yield* gathering("ann")
+      const { people: [ann], enter } = yield* Room.gathering("ann")
       yield* ann!.send("leave_channel", undefined, "a")
       assert.deepStrictEqual(yield* ann!.next, {
         type: "error",
@@ -68,7 +53,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("lets a user in by several connections, and each connection into one channel at a time", () =>
     Effect.gen(function* () {
-      const { channelId, enter, host, people: [ann], tenant } = yield* gathering("ann")
+      const { channelId, enter, host, people: [ann], tenant } = yield* Room.gathering("ann")
       const again = yield* Room.connect(tenant.apiKey, "ann")
       yield* enter(ann!)
       assert.deepStrictEqual(names(yield* enter(again)), ["ann", "ann", "host"])
@@ -81,7 +66,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("keeps a channel from another tenant's users, and an unknown one from everybody", () =>
     Effect.gen(function* () {
-      const { channelId, host } = yield* gathering()
+      const { channelId, host } = yield* Room.gathering()
       const stranger = yield* Room.connect((yield* Room.makeTenant()).apiKey, "stranger")
       for (const id of [channelId, 2 ** 40]) {
         const answer = yield* stranger.ask("join_channel", { channel_id: id })
@@ -92,7 +77,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("takes out who hangs up, and who is banned, at once", () =>
     Effect.gen(function* () {
-      const { enter, host, people: [ann, bob], tenant } = yield* gathering("ann", "bob")
+      const { enter, host, people: [ann, bob], tenant } = yield* Room.gathering("ann", "bob")
       yield* enter(ann!)
       yield* enter(bob!)
       yield* ann!.hangUp
@@ -104,7 +89,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("decides the role: asked for more than there is, it gives the most; asked for less, less", () =>
     Effect.gen(function* () {
-      const { enter, host, people: [ann] } = yield* gathering("ann")
+      const { enter, host, people: [ann] } = yield* Room.gathering("ann")
       const roleOf = (person: Room.Person, frame: { readonly payload: { readonly users: ReadonlyArray<any> } }) =>
         frame.payload.users.find(({ connection_id }) => connection_id === person.connectionId).role
       assert.strictEqual(roleOf(ann!, yield* enter(ann!, "host")), "speaker")
@@ -118,7 +103,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("tells the others, not oneself, that one is muted or speaks, and mutes who speaks", () =>
     Effect.gen(function* () {
-      const { enter, host, people: [ann] } = yield* gathering("ann")
+      const { enter, host, people: [ann] } = yield* Room.gathering("ann")
       yield* enter(ann!)
       yield* host.hear("user_joined")
       yield* ann!.send("speaking", { speaking: true })
@@ -132,7 +117,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("gathers a burst of changes of one member: the first is told at once, then the last", () =>
     Effect.gen(function* () {
-      const { enter, host, people: [ann] } = yield* gathering("ann")
+      const { enter, host, people: [ann] } = yield* Room.gathering("ann")
       yield* enter(ann!)
       yield* host.hear("user_joined")
       for (let n = 0; n < 15; n++) yield* ann!.send("speaking", { speaking: n % 2 === 0 })
@@ -145,7 +130,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("passes signals on to the one they are for, as sent, with who they are from and nothing else", () =>
     Effect.gen(function* () {
-      const { enter, host, people: [ann, bob] } = yield* gathering("ann", "bob")
+      const { enter, host, people: [ann, bob] } = yield* Room.gathering("ann", "bob")
       yield* enter(ann!)
       yield* enter(bob!)
       yield* host.rest
@@ -165,7 +150,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("passes nothing on to who is in another channel, or in none", () =>
     Effect.gen(function* () {
-      const { enter, host, people: [ann, bob] } = yield* gathering("ann", "bob")
+      const { enter, host, people: [ann, bob] } = yield* Room.gathering("ann", "bob")
       const other = yield* Room.makeChannel(ann!.token, "Other")
       yield* ann!.ask("join_channel", { channel_id: other })
       for (const to of [host.connectionId, bob!.connectionId, "nobody"]) {
@@ -180,7 +165,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("lets a listener hear only", () =>
     Effect.gen(function* () {
-      const { enter, host, people: [ann] } = yield* gathering("ann")
+      const { enter, host, people: [ann] } = yield* Room.gathering("ann")
       yield* enter(ann!, "listener")
       const to = host.connectionId
       for (
@@ -201,7 +186,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("lets a host mute, and undo what hosts did and nothing else; rejoining escapes none of it", () =>
     Effect.gen(function* () {
-      const { enter, host, people: [ann] } = yield* gathering("ann")
+      const { enter, host, people: [ann] } = yield* Room.gathering("ann")
       const target = ann!.connectionId
       yield* enter(ann!)
       yield* ann!.send("speaking", { speaking: true })
@@ -224,7 +209,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("lets nobody but a host decide about others, and nobody about a host", () =>
     Effect.gen(function* () {
-      const { byTenant, enter, host, people: [ann, bob] } = yield* gathering("ann", "bob")
+      const { byTenant, enter, host, people: [ann, bob] } = yield* Room.gathering("ann", "bob")
       yield* enter(ann!)
       yield* enter(bob!)
       const acts = (target: Room.Person) =>
@@ -256,7 +241,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("removes a member, which may come back by a new session only, or when the tenant lets it in", () =>
     Effect.gen(function* () {
-      const { byTenant, enter, host, people: [ann], tenant } = yield* gathering("ann")
+      const { byTenant, enter, host, people: [ann], tenant } = yield* Room.gathering("ann")
       yield* enter(ann!)
       yield* host.ask("remove_member", { connection_id: ann!.connectionId })
       assert.strictEqual((yield* ann!.hear("user_left")).payload.connection_id, ann!.connectionId)
@@ -275,7 +260,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
 
   it.effect("obeys the tenant: who may speak, the default role, a mute that no host undoes, who is in", () =>
     Effect.gen(function* () {
-      const { byTenant, enter, host, people: [ann] } = yield* gathering("ann")
+      const { byTenant, enter, host, people: [ann] } = yield* Room.gathering("ann")
       yield* enter(ann!)
       yield* ann!.send("speaking", { speaking: true })
       yield* host.hear("user_updated")
@@ -298,7 +283,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
   it.effect("tells who is in a channel that it was deleted, by its host or by the tenant, and by nobody else", () =>
     Effect.gen(function* () {
       for (const by of ["host", "tenant"]) {
-        const { byTenant, channelId, enter, host, people: [ann] } = yield* gathering("ann")
+        const { byTenant, channelId, enter, host, people: [ann] } = yield* Room.gathering("ann")
         yield* enter(ann!)
         const path = `/api/channels/${channelId}`
         assert.strictEqual((yield* Server.call("DELETE", path, { bearer: ann!.token })).body.code, "not_allowed")
@@ -318,7 +303,7 @@ layer(Server.layer({ MAX_CHANNEL_MEMBERS: "2" }), { excludeTestServices: true, t
   (it) => {
     it.effect("are full at some point, and not for who is in already", () =>
       Effect.gen(function* () {
-        const { enter, host, people: [ann, bob] } = yield* gathering("ann", "bob")
+        const { enter, host, people: [ann, bob] } = yield* Room.gathering("ann", "bob")
         yield* enter(ann!)
         assert.strictEqual((yield* enter(bob!)).payload.code, "channel_full")
         assert.strictEqual((yield* enter(ann!)).type, "channel_users")
