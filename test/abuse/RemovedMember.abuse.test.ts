@@ -52,9 +52,9 @@ layer(Server.layer(), Wire.options)("RemovedMember", (it) => {
         const { byTenant, channelId, enter, host, people: [eve, sister] } = yield* Room.gathering("eve", "sister")
         yield* enter(eve!)
         const joins = Effect.forEach(Array.from({ length: 20 }), (_, n) =>
-          n % 3 === 2
-            ? eve!.send("leave_channel")
-            : eve!.send("join_channel", { channel_id: channelId }), { discard: true })
+          n % 3 === 2 ? eve!.send("leave_channel") : eve!.send("join_channel", { channel_id: channelId }), {
+          discard: true
+        })
         const removal = round % 2 === 0
           ? host.ask("remove_member", { connection_id: eve!.connectionId })
           : byTenant("PATCH", `/users/${eve!.userId}`, { removed: true })
@@ -65,7 +65,9 @@ layer(Server.layer(), Wire.options)("RemovedMember", (it) => {
         assert.strictEqual((yield* enter(eve!)).payload.code, "removed_from_channel")
         const users = (yield* enter(sister!)).payload.users
         assert.deepStrictEqual(
-          users.map(({ username }: { readonly username: string }) => username).toSorted(),
+          users.map(({ username }: { readonly username: string }) =>
+            username
+          ).toSorted(),
           ["host", "sister"]
         )
       }

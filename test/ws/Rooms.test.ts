@@ -523,18 +523,21 @@ describe("Rooms", () => {
           [undefined, ["channel_users 1", "user_left ann", "error channel_deleted"]]
         ] as const
       ) {
-        for (const during of ["store", "channels"] as const) {
-          const { channels, open, publish, settle, store } = yield* makeWorld
-          const ann = yield* open
-          const { answers } = during === "store" ? store : channels
-          yield* answers.close
-          yield* ann.join()
-          yield* settle
-          channels.admission = decision
-          yield* publish(RoomNotice.DecisionsChanged({ channelId, userId: 7 as UserId }))
-          yield* settle
-          yield* answers.open
-          assert.deepStrictEqual(yield* ann.rest, [...told], during)
+        const notices = [RoomNotice.DecisionsChanged({ channelId, userId: 7 as UserId }), RoomNotice.Gap()]
+        for (const notice of notices) {
+          for (const during of ["store", "channels"] as const) {
+            const { channels, open, publish, settle, store } = yield* makeWorld
+            const ann = yield* open
+            const { answers } = during === "store" ? store : channels
+            yield* answers.close
+            yield* ann.join()
+            yield* settle
+            channels.admission = decision
+            yield* publish(notice)
+            yield* settle
+            yield* answers.open
+            assert.deepStrictEqual(yield* ann.rest, [...told], `${notice._tag} during ${during}`)
+          }
         }
       }
     }))
@@ -633,6 +636,107 @@ describe("Rooms", () => {
       yield* ann.rest
       yield* ann.join()
       assert.deepStrictEqual(yield* ann.rest, ["channel_users 2"], "read anew")
+    }))
+
+  it.effect("keeps a room for who is coming in, though everybody else leaves it", () =>
+    Effect.gen(function* () {
+      const { changed, channels, open, settle, store } = yield* makeWorld
+      const ann = yield* open
+      const eve = yield* open
+      yield* eve.join()
+      yield* settle
+      yield* channels.answers.close
+      yield* ann.join()
+      yield* settle
+      yield* eve.hangUp
+      yield* settle
+      yield* channels.answers.open
+      yield* settle
+      store.rows.set("b", remote("b"))
+      yield* changed("b")
+      assert.deepStrictEqual(yield* ann.rest, ["channel_users 1", "user_joined b"])
+    }))
+
+  it.effect("keeps its own members, though another instance took their rows for those of a dead one", () =>
+    Effect.gen(function* () {
+      const { changed, open } = yield* makeWorld
+      const ann = yield* open
+      yield* ann.join()
+      yield* ann.rest
+      yield* changed(ann.connectionId)
+      assert.deepStrictEqual(yield* ann.rest, [])
+    }))
+
+  it.effect("applies to nobody in its next channel what was decided about it in the one before", () =>
+    Effect.gen(function* () {
+      const { channels, open, publish, settle } = yield* makeWorld
+      const ann = yield* open
+      const eve = yield* open
+      yield* eve.join(1, otherId)
+      yield* ann.join()
+      yield* ann.rest
+      const { answers } = channels
+      yield* answers.close
+      channels.admission = removed
+      yield* publish(RoomNotice.DecisionsChanged({ channelId, userId: null }))
+      yield* settle
+      channels.answers = yield* Latch.make(true)
+      channels.admission = guest
+      yield* ann.join(1, otherId)
+      yield* settle
+      yield* answers.open
+      assert.deepStrictEqual(yield* ann.rest, ["channel_users 2"])
+    }))
+
+  it.effect("sends all that waited, though it is too much for one statement", () =>
+    Effect.gen(function* () {
+      const { open, settle, store } = yield* makeWorld
+      store.rows.set("b", remote("b"))
+      const ann = yield* open
+      yield* ann.join()
+      yield* settle
+      store.writing = "Away"
+      for (let n = 0; n < 20; n++) yield* ann.send("webrtc_offer", { to: "b", sdp: "x".repeat(60_000) })
+      yield* settle
+      store.writing = "Here"
+      yield* TestClock.adjust("250 millis")
+      yield* settle
+      const sent = store.writes.map(({ relays }) => relays.length).filter((count) => count > 0)
+      assert.isAbove(sent.length, 1)
+      assert.strictEqual(sent.reduce((sum, count) => sum + count, 0), 20)
+    }))
+
+  it.effect("lets those go who are missing after a gap, though reading them took longer than the grace", () =>
+    Effect.gen(function* () {
+      const { open, publish, settle, store } = yield* makeWorld
+      const ann = yield* open
+      store.rows.set("gone", remote("gone"))
+      yield* ann.join()
+      assert.deepStrictEqual(yield* ann.rest, ["channel_users 2"])
+      store.rows.delete("gone")
+      yield* store.answers.close
+      yield* publish(RoomNotice.Gap())
+      yield* settle
+      yield* TestClock.adjust("5 seconds")
+      yield* store.answers.open
+      assert.deepStrictEqual(yield* ann.rest, ["user_left gone"])
+    }))
+
+  it.effect("reads nothing more for a room that everybody left while it could not be read", () =>
+    Effect.gen(function* () {
+      const { open, publish, settle, store } = yield* makeWorld
+      const ann = yield* open
+      yield* ann.join()
+      yield* settle
+      store.reading = "Away"
+      yield* publish(RoomNotice.Gap())
+      yield* settle
+      yield* ann.send("leave_channel")
+      yield* settle
+      const { reads } = store
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.strictEqual(store.reads, reads)
     }))
 
   it.effect("holds no more than so many early signals", () =>
