@@ -661,10 +661,13 @@ describe("Rooms", () => {
     Effect.gen(function* () {
       const { changed, open } = yield* makeWorld
       const ann = yield* open
+      const eve = yield* open
       yield* ann.join()
+      yield* eve.join()
       yield* ann.rest
+      yield* eve.rest
       yield* changed(ann.connectionId)
-      assert.deepStrictEqual(yield* ann.rest, [])
+      assert.deepStrictEqual([yield* ann.rest, yield* eve.rest], [[], []])
     }))
 
   it.effect("applies to nobody in its next channel what was decided about it in the one before", () =>
