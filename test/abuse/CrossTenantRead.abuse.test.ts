@@ -2,6 +2,7 @@
 // that an id gets which nobody has.
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import * as Room from "../support/Room.ts"
 import { call } from "../support/Server.ts"
 import * as Server from "../support/Server.ts"
 import * as Raw from "./Raw.ts"
@@ -65,6 +66,69 @@ layer(Server.layer(), Wire.options)("CrossTenantRead", (it) => {
         const answer = yield* call("GET", `/api/channels${query}`, { bearer: mine.ada.token })
         assert.deepEqual(answer.body, [mine.channel], query)
       }
+    }))
+
+  it.effect("answers another tenant's channel as it answers nobody's, to its key and to its users", () =>
+    Effect.gen(function* () {
+      const mine = yield* tenant
+      const theirs = yield* tenant
+      const paths = (channel: number, user: number) =>
+        [
+          ["PATCH", `/api/tenant/channels/${channel}`, { name: "Taken", who_may_speak: "speakers" }],
+          ["DELETE", `/api/tenant/channels/${channel}`, undefined],
+          ["GET", `/api/tenant/channels/${channel}/members`, undefined],
+          ["GET", `/api/tenant/channels/${channel}/users/${user}`, undefined],
+          ["PATCH", `/api/tenant/channels/${channel}/users/${user}`, { role: "host", removed: true }]
+        ] as const
+      const users = [mine.ada.user.id, theirs.ada.user.id]
+      for (const user of users) {
+        const absent = paths(nobody, user)
+        for (const [index, [method, path, json]] of paths(theirs.channel.id, user).entries()) {
+          const foreign = yield* call(method, path, { bearer: mine.api_key, json })
+          Wire.isProblem(foreign, 404, "not_found", `${method} ${path}`)
+          const answer = yield* call(method, absent[index]![1], { bearer: mine.api_key, json })
+          assert.deepEqual(Wire.shown(foreign), Wire.shown(answer))
+        }
+      }
+      // One's own channel with another's user.
+      const crossed = `/api/tenant/channels/${mine.channel.id}/users/`
+      for (const [method, json] of [["GET", undefined], ["PATCH", { role: "host" }]] as const) {
+        const foreign = yield* call(method, crossed + theirs.ada.user.id, { bearer: mine.api_key, json })
+        Wire.isProblem(foreign, 404, "not_found")
+        const absent = yield* call(method, crossed + nobody, { bearer: mine.api_key, json })
+        assert.deepEqual(Wire.shown(foreign), Wire.shown(absent))
+      }
+      const removal = yield* call("DELETE", `/api/channels/${theirs.channel.id}`, { bearer: mine.ada.token })
+      Wire.isProblem(removal, 404, "not_found")
+      const { body } = yield* call("GET", `/api/tenant/channels?cursor=${theirs.channel.id - 1}`, {
+        bearer: theirs.api_key
+      })
+      assert.deepInclude(body.channels[0], { ...theirs.channel, who_may_speak: "everyone" })
+      for (const query of ["", `?cursor=${theirs.channel.id - 1}`, `?tenant_id=${theirs.id}`, "?cursor=0&limit=200"]) {
+        const list = yield* call("GET", `/api/tenant/channels${query}`, { bearer: mine.api_key })
+        for (const { id } of list.body.channels) assert.strictEqual(id, mine.channel.id, query)
+      }
+      const standing = `/api/tenant/channels/${theirs.channel.id}/users/${theirs.ada.user.id}`
+      assert.deepEqual((yield* call("GET", standing, { bearer: theirs.api_key })).body, {
+        role: null,
+        muted: false,
+        removed: false
+      })
+    }))
+
+  it.effect("shows the members of a channel to the tenant's own key and members alone", () =>
+    Effect.gen(function* () {
+      const mine = yield* Room.gathering()
+      const theirs = yield* Room.gathering("bob")
+      const refused = yield* mine.host.ask("join_channel", { channel_id: theirs.channelId })
+      const absent = yield* mine.host.ask("join_channel", { channel_id: nobody })
+      assert.deepEqual(refused.payload, absent.payload)
+      yield* theirs.enter(theirs.people[0]!)
+      assert.deepEqual(yield* mine.host.rest, [])
+      assert.strictEqual((yield* theirs.byTenant("GET", "/members")).body.length, 2)
+      const members = `/api/tenant/channels/${theirs.channelId}/members`
+      Wire.isProblem(yield* call("GET", members, { bearer: mine.tenant.apiKey }), 404, "not_found")
+      Wire.isProblem(yield* call("GET", members, { bearer: theirs.host.token }), 401, "invalid_api_key")
     }))
 
   it.effect("keeps users of one name, and of one custom_id, in two tenants apart", () =>

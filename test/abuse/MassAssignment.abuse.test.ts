@@ -2,6 +2,7 @@
 // not read, wherever it is sent.
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import * as Room from "../support/Room.ts"
 import { call } from "../support/Server.ts"
 import * as Server from "../support/Server.ts"
 import * as World from "../support/World.ts"
@@ -135,6 +136,59 @@ layer(Server.layer(), Wire.options)("MassAssignment", (it) => {
       assert.strictEqual(answer.status, 201, answer.text)
       assert.deepEqual((yield* call("GET", "/api/channels", { bearer: victim.token })).body, [])
       assert.deepEqual((yield* call("GET", "/api/channels", { bearer: eve.token })).body, [answer.body])
+    }))
+
+  it.effect("makes and changes channels of the key's tenant, of nobody's making, and decides about the user in the path", () =>
+    Effect.gen(function* () {
+      const { extra, mine, theirs, victim } = yield* world
+      const eve = yield* Wire.signIn(mine, "eve")
+      const backend = (method: string, path: string, json: unknown) =>
+        call(method, `/api/tenant/channels${path}`, { bearer: mine.api_key, json })
+      const { body: foreign } = yield* call("POST", "/api/channels", { bearer: victim.token, json: { name: "Theirs" } })
+      const more = { ...extra, channel_id: foreign.id, muted_by: "tenant", removed_at: null, by: victim.user.id }
+      const made = yield* backend("POST", "", { ...more, id: foreign.id, name: "Lobby" })
+      assert.strictEqual(made.status, 201, made.text)
+      assert.notStrictEqual(made.body.id, foreign.id)
+      assert.notStrictEqual(made.body.created_at, extra.created_at)
+      assert.isNull(made.body.created_by)
+      const path = `/${made.body.id}`
+      assert.deepEqual((yield* backend("PATCH", path, { ...more, name: "Hall" })).body, { ...made.body, name: "Hall" })
+      const standing = yield* backend("PATCH", `${path}/users/${eve.user.id}`, { ...more, role: undefined })
+      assert.deepEqual(standing.body, { role: null, muted: false, removed: false })
+      const { body } = yield* call("GET", "/api/tenant/channels", { bearer: theirs.api_key })
+      assert.deepEqual(body.channels.map(({ name }: { readonly name: string }) => name), ["Theirs"])
+    }))
+
+  it.effect("joins as who the session says, in the role that the channel gives, with nothing else of the frame", () =>
+    Effect.gen(function* () {
+      const { channelId, host, people: [eve] } = yield* Room.gathering("eve")
+      const lies = {
+        connection_id: host.connectionId,
+        user_id: host.userId,
+        username: "host",
+        metadata: { admin: true },
+        muted: false,
+        speaking: true,
+        may_speak: true,
+        standing: "host",
+        is_creator: true
+      }
+      const { payload } = yield* eve!.ask("join_channel", { ...lies, channel_id: channelId, role: "host" })
+      const self = payload.users.find(({ connection_id }: { readonly connection_id: string }) =>
+        connection_id === eve!.connectionId
+      )
+      assert.deepEqual(self, {
+        connection_id: eve!.connectionId,
+        user_id: eve!.userId,
+        username: "eve",
+        custom_id: null,
+        picture_url: null,
+        metadata: null,
+        role: "speaker",
+        muted: false,
+        speaking: false
+      })
+      assert.deepEqual((yield* host.hear("user_joined")).payload, self)
     }))
 
   it.effect("makes tenants with an id, an app id and a key of its own choosing", () =>

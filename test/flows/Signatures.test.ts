@@ -10,6 +10,7 @@ import type {
   LastApiKey,
   TooManyApiKeys
 } from "../../src/domain/ApiKey.ts"
+import type { ChannelNotFound, NotAllowed, RemovedFromChannel } from "../../src/domain/Channel.ts"
 import type { InvalidCredentials, WeakPassword } from "../../src/domain/Password.ts"
 import type { RateLimited } from "../../src/domain/RateLimit.ts"
 import type { InvalidRefreshToken, RefreshTokenReused } from "../../src/domain/RefreshToken.ts"
@@ -23,6 +24,12 @@ import type {
   UsernameTaken,
   UserNotFound
 } from "../../src/domain/User.ts"
+import type { changeChannel } from "../../src/flows/channels/ChangeChannel.ts"
+import type { changeStanding } from "../../src/flows/channels/ChangeStanding.ts"
+import type { createChannel } from "../../src/flows/channels/CreateChannel.ts"
+import type { deleteChannel } from "../../src/flows/channels/DeleteChannel.ts"
+import type { joinChannel } from "../../src/flows/channels/JoinChannel.ts"
+import type { reviewMembers } from "../../src/flows/channels/ReviewMembers.ts"
 import type { authenticate } from "../../src/flows/sessions/Authenticate.ts"
 import type { autoAuth } from "../../src/flows/sessions/AutoAuth.ts"
 import type { detectTokenReuse } from "../../src/flows/sessions/DetectTokenReuse.ts"
@@ -50,10 +57,12 @@ import type { setPassword } from "../../src/flows/users/SetPassword.ts"
 import type { AdminKey } from "../../src/services/AdminKey.ts"
 import type { AuditLog } from "../../src/services/AuditLog.ts"
 import type { ApiKeyRepository } from "../../src/services/ApiKeyRepository.ts"
+import type { ChannelRepository } from "../../src/services/ChannelRepository.ts"
 import type { CommonPasswords } from "../../src/services/CommonPasswords.ts"
 import type { EventBus } from "../../src/services/EventBus.ts"
 import type { PasswordHasher } from "../../src/services/PasswordHasher.ts"
 import type { RateLimits } from "../../src/services/RateLimits.ts"
+import type { RoomBus } from "../../src/services/RoomBus.ts"
 import type { TenantRepository } from "../../src/services/TenantRepository.ts"
 import type { TokenCodec } from "../../src/services/TokenCodec.ts"
 import type { TokenStore } from "../../src/services/TokenStore.ts"
@@ -116,6 +125,14 @@ it("names every error of every flow, and no other", () => {
   expectTypeOf<Errors<typeof changePassword>>().toEqualTypeOf<
     InvalidCredentials | RateLimited | WeakPassword | HasherBusy | StoreUnavailable
   >()
+  expectTypeOf<Errors<typeof createChannel>>().toEqualTypeOf<RateLimited | StoreUnavailable>()
+  expectTypeOf<Errors<typeof changeChannel>>().toEqualTypeOf<ChannelNotFound | StoreUnavailable>()
+  expectTypeOf<Errors<typeof deleteChannel>>().toEqualTypeOf<ChannelNotFound | NotAllowed | StoreUnavailable>()
+  expectTypeOf<Errors<typeof changeStanding>>().toEqualTypeOf<
+    ChannelNotFound | UserNotFound | NotAllowed | StoreUnavailable
+  >()
+  expectTypeOf<Errors<typeof joinChannel>>().toEqualTypeOf<ChannelNotFound | RemovedFromChannel | StoreUnavailable>()
+  expectTypeOf<Errors<typeof reviewMembers>>().toEqualTypeOf<ChannelNotFound | StoreUnavailable>()
 })
 
 it("names every service that a flow needs, and no other", () => {
@@ -166,4 +183,10 @@ it("names every service that a flow needs, and no other", () => {
   expectTypeOf<Needs<typeof changePassword>>().toEqualTypeOf<
     UserRepository | TenantRepository | CommonPasswords | PasswordHasher | RateLimits | EventBus | AuditLog
   >()
+  expectTypeOf<Needs<typeof createChannel>>().toEqualTypeOf<ChannelRepository | RateLimits>()
+  expectTypeOf<Needs<typeof changeChannel>>().toEqualTypeOf<ChannelRepository | RoomBus | AuditLog>()
+  expectTypeOf<Needs<typeof deleteChannel>>().toEqualTypeOf<ChannelRepository | RoomBus | AuditLog>()
+  expectTypeOf<Needs<typeof changeStanding>>().toEqualTypeOf<ChannelRepository | RoomBus | AuditLog>()
+  expectTypeOf<Needs<typeof joinChannel>>().toEqualTypeOf<ChannelRepository>()
+  expectTypeOf<Needs<typeof reviewMembers>>().toEqualTypeOf<ChannelRepository>()
 })

@@ -4,6 +4,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Raw from "../abuse/Raw.ts"
 import * as Wire from "../abuse/Wire.ts"
+import * as Room from "../support/Room.ts"
 import { call } from "../support/Server.ts"
 import * as Server from "../support/Server.ts"
 import * as World from "../support/World.ts"
@@ -162,6 +163,75 @@ layer(Server.layer(), Wire.options)("audit", (it) => {
         detail: null
       })
       assert.strictEqual((yield* events(tenant, "?limit=2")).events[1]!.type, "tenant_suspended")
+    }))
+
+  it.effect("tells who changed a channel, deleted it, or decided about a user in it", () =>
+    Effect.gen(function* () {
+      const tenant = yield* Wire.makeTenant
+      const { token, user } = yield* Wire.signIn(tenant)
+      const byKey = { actor: "tenant", api_key_id: Wire.sessionIdOf(tenant.api_key.slice(3)), session_id: null }
+      const channel = Effect.map(
+        call("POST", "/api/channels", { bearer: token, json: { name: "Lobby" } }),
+        ({ body }) => body.id as number
+      )
+      const id = yield* channel
+      const channel_id = String(id)
+      const backend = (method: string, path: string, json?: unknown) =>
+        call(method, `/api/tenant/channels/${id}${path}`, { bearer: tenant.api_key, json })
+      assert.deepEqual(yield* after(tenant, backend("PATCH", "", { who_may_speak: "speakers" })), {
+        type: "channel_changed",
+        ...byKey,
+        user_id: null,
+        detail: { channel_id }
+      })
+      for (
+        const [json, told] of [
+          [{ role: "host" }, { role: "host" }],
+          [{ role: null, muted: true }, { role: "none", muted: "true" }],
+          [{ muted: false, removed: true }, { muted: "false", removed: "true" }]
+        ] as const
+      ) {
+        assert.deepEqual(yield* after(tenant, backend("PATCH", `/users/${user.id}`, json)), {
+          type: "channel_standing_changed",
+          ...byKey,
+          user_id: user.id,
+          detail: { channel_id, ...told }
+        })
+      }
+      assert.deepEqual(yield* after(tenant, backend("DELETE", "")), {
+        type: "channel_deleted",
+        ...byKey,
+        user_id: null,
+        detail: { channel_id }
+      })
+      const own = yield* channel
+      const deleted = yield* after(tenant, call("DELETE", `/api/channels/${own}`, { bearer: token }))
+      assert.deepInclude(deleted, { type: "channel_deleted", actor: "user", api_key_id: null, user_id: user.id })
+      assert.deepEqual(deleted.detail, { channel_id: String(own) })
+      // What is refused is no event.
+      const { id: last } = (yield* events(tenant)).events[0]!
+      yield* backend("PATCH", "", { name: "Gone" })
+      yield* backend("PATCH", `/users/${user.id}`, { muted: true })
+      yield* call("DELETE", `/api/channels/${own}`, { bearer: token })
+      assert.strictEqual((yield* events(tenant)).events[0]!.id, last)
+    }))
+
+  it.effect("tells which host decided about whom", () =>
+    Effect.gen(function* () {
+      const { channelId, enter, host, people: [ann], tenant } = yield* Room.gathering("ann")
+      yield* enter(ann!)
+      yield* host.ask("mute", { muted: true, connection_id: ann!.connectionId })
+      const { events: [newest] } = yield* events(
+        { ...tenant, api_key: tenant.apiKey, app_id: tenant.appId },
+        "?limit=1"
+      )
+      const { actor, detail, type, user_id } = newest!
+      assert.deepEqual({ actor, detail, type, user_id }, {
+        type: "channel_standing_changed",
+        actor: "user",
+        user_id: ann!.userId,
+        detail: { channel_id: String(channelId), muted: "true", by: String(host.userId) }
+      })
     }))
 
   it.effect("comes newest first, page by page, to its tenant only", () =>

@@ -193,6 +193,124 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("the
       assert.deepEqual((yield* call("GET", "/api/channels", { bearer: other.token })).body, [])
     }))
 
+  it.effect("makes, lists, changes and deletes channels for the tenant's backend", () =>
+    Effect.gen(function* () {
+      const { tenant, token, user } = yield* signedIn
+      const backend = (method: string, path = "", json?: unknown) =>
+        call(method, `/api/tenant/channels${path}`, { bearer: tenant.api_key, json })
+      const made = yield* backend("POST", "", { name: "Lobby", default_role: "listener" })
+      assert.strictEqual(made.status, 201, made.text)
+      assert.deepEqual(made.body, {
+        id: made.body.id,
+        name: "Lobby",
+        default_role: "listener",
+        who_may_speak: "everyone",
+        created_by: null,
+        created_at: made.body.created_at
+      })
+      assert.isBelow(Math.abs(Date.parse(made.body.created_at) - Date.now()), 60_000)
+      const { body: own } = yield* call("POST", "/api/channels", { bearer: token, json: { name: "Own" } })
+      const last = yield* backend("POST", "", { name: "Last", who_may_speak: "speakers" })
+      assert.deepInclude(last.body, { default_role: "guest", who_may_speak: "speakers" })
+
+      const first = yield* backend("GET", "?limit=2")
+      assert.deepEqual(first.body.channels[0], made.body)
+      assert.deepInclude(first.body.channels[1], {
+        id: own.id,
+        name: "Own",
+        default_role: "guest",
+        created_by: user.id
+      })
+      const second = yield* backend("GET", `?limit=2&cursor=${first.body.next_cursor}`)
+      assert.deepEqual(second.body, { channels: [last.body], next_cursor: null })
+      assert.strictEqual((yield* backend("GET")).body.channels.length, 3)
+      for (const query of ["?cursor=x", "?cursor=-1", "?limit=0", "?limit=201"]) {
+        isProblem(yield* backend("GET", query), 400, "invalid_request")
+      }
+
+      const path = `/${made.body.id}`
+      const changed = yield* backend("PATCH", path, { name: "Hall" })
+      assert.deepEqual(changed.body, { ...made.body, name: "Hall" })
+      const again = yield* backend("PATCH", path, { default_role: "speaker", who_may_speak: "speakers" })
+      assert.deepEqual(again.body, {
+        ...changed.body,
+        default_role: "speaker",
+        who_may_speak: "speakers"
+      })
+      assert.deepEqual((yield* backend("PATCH", path, {})).body, again.body)
+      for (
+        const [json, ...paths] of [
+          [{ name: "" }, "name"],
+          [{ name: null }, "name"],
+          [{ name: "x".repeat(129) }, "name"],
+          [{ default_role: "host" }, "default_role"],
+          [{ who_may_speak: "nobody", default_role: null }, "default_role", "who_may_speak"]
+        ] as const
+      ) {
+        for (
+          const refused of [yield* backend("PATCH", path, json), yield* backend("POST", "", { name: "A", ...json })]
+        ) {
+          isProblem(refused, 400, "invalid_request")
+          assert.deepEqual(refused.body.errors.map(({ path }: { path: string }) => path).sort(), paths)
+        }
+      }
+      isProblem(yield* backend("POST", "", {}), 400, "invalid_request")
+
+      const gone = yield* backend("DELETE", path)
+      assert.deepEqual([gone.status, gone.text], [204, ""])
+      for (const id of [made.body.id, 2 ** 40]) {
+        isProblem(yield* backend("DELETE", `/${id}`), 404, "not_found")
+        isProblem(yield* backend("PATCH", `/${id}`, { name: "Hall" }), 404, "not_found")
+        isProblem(yield* backend("GET", `/${id}/members`), 404, "not_found")
+        isProblem(yield* backend("GET", `/${id}/users/${user.id}`), 404, "not_found")
+        isProblem(yield* backend("PATCH", `/${id}/users/${user.id}`, { muted: true }), 404, "not_found")
+      }
+      for (const [method, rest] of [["DELETE", ""], ["GET", "/members"], ["GET", "/users/1"]] as const) {
+        isProblem(yield* backend(method, `/x${rest}`), 400, "invalid_request")
+      }
+    }))
+
+  it.effect("decides about a user in a channel, there or not, field by field", () =>
+    Effect.gen(function* () {
+      const { tenant, user } = yield* signedIn
+      const backend = (method: string, path: string, json?: unknown) =>
+        call(method, `/api/tenant/channels${path}`, { bearer: tenant.api_key, json })
+      const { body: channel } = yield* backend("POST", "", { name: "Lobby" })
+      const path = `/${channel.id}/users/${user.id}`
+      assert.deepEqual((yield* backend("GET", `/${channel.id}/members`)).body, [])
+      const untouched = { role: null, muted: false, removed: false }
+      assert.deepEqual((yield* backend("GET", path)).body, untouched)
+      assert.deepEqual((yield* backend("PATCH", path, {})).body, untouched)
+      const steps = [
+        [{ role: "host" }, { ...untouched, role: "host" }],
+        [{ muted: true }, { role: "host", muted: true, removed: false }],
+        [{ removed: true }, { role: "host", muted: true, removed: true }],
+        [{ role: null, muted: false }, { ...untouched, removed: true }],
+        [{ removed: false }, untouched]
+      ] as const
+      for (const [json, standing] of steps) {
+        const answer = yield* backend("PATCH", path, json)
+        assert.strictEqual(answer.status, 200, answer.text)
+        assert.deepEqual(answer.body, standing)
+        assert.deepEqual((yield* backend("GET", path)).body, standing)
+      }
+      for (
+        const [json, where] of [
+          [{ role: "admin" }, "role"],
+          [{ muted: null }, "muted"],
+          [{ muted: "true" }, "muted"],
+          [{ removed: 1 }, "removed"]
+        ] as const
+      ) {
+        const refused = yield* backend("PATCH", path, json)
+        isProblem(refused, 400, "invalid_request")
+        assert.deepEqual(refused.body.errors.map(({ path }: { path: string }) => path), [where])
+      }
+      isProblem(yield* backend("GET", `/${channel.id}/users/${2 ** 40}`), 404, "not_found")
+      isProblem(yield* backend("PATCH", `/${channel.id}/users/${2 ** 40}`, { muted: true }), 404, "not_found")
+      assert.deepEqual((yield* backend("GET", path)).body, untouched)
+    }))
+
   it.effect("signs a user in by password, and gives every refusal the same face", () =>
     Effect.gen(function* () {
       const { api_key, app_id } = yield* fresh
