@@ -21,11 +21,15 @@ const isRejected = (section: string): boolean =>
 
 const isData = (section: string): boolean => isPlain(section) && SDPUtils.getKind(section) === "application"
 
-/** By its own word: not every browser asks the session's lines for a direction. */
+/** By its own word, since not every browser asks the session's lines for a direction; and with nothing behind the word. */
 const receivesOnly = (section: string): boolean =>
+  ["recvonly", "inactive"].includes(SDPUtils.getDirection(section, "")) &&
   lines(section).some((line) => line === "a=recvonly" || line === "a=inactive") &&
   !/^a=\W*send(?:recv|only)/im.test(section)
 
+/** As they stand: the parser's own would have lost the white space at their ends. */
+const mediaSections = (sdp: string): ReadonlyArray<string> => sdp.split(/^(?=m=)/m).slice(1)
+
 /** A live section of anything but data that does not say `recvonly` or `inactive`, or says anything else beside it. */
 export const sendsMedia = (sdp: string): boolean =>
-  SDPUtils.getMediaSections(sdp).some((section) => !isRejected(section) && !isData(section) && !receivesOnly(section))
+  mediaSections(sdp).some((section) => !isRejected(section) && !isData(section) && !receivesOnly(section))

@@ -60,9 +60,9 @@ with changed as (
 )
 select ${channelColumns} from changed left join told on true`
 
-/** Who runs the channel: who was made a host, or made it and was given no other role. */
+/** Who runs the channel: who was made a host, or made it and was given no other role, and was not removed. */
 const isHost = (standing: string, isCreator: string) =>
-  `coalesce(${standing}.role = 'host', coalesce(${isCreator}, false))`
+  `(${standing}.removed_at is null and coalesce(${standing}.role = 'host', coalesce(${isCreator}, false)))`
 
 /** $1 tenant, $2 channel, $3 the user who asks, or `null` for the tenant. */
 const removeStatement = `
@@ -131,12 +131,12 @@ const StandingRow = Schema.Struct({ user_found: Schema.Boolean, ...standingField
 
 /**
  * $1 tenant, $2 channel, $3 user, $4 who asks or `null` for the tenant, $5 whether the role changes, $6 the role, $7 muted,
- * $8 removed; `null` leaves as it is. Only who made the channel rules over its other hosts, whom nobody but the tenant
+ * $8 removed; `null` leaves as it is, and what is so already is not written. Only who made the channel rules over its other hosts, whom nobody but the tenant
  * mutes; and a host undoes no mute of the tenant's.
  */
 const changeStandingStatement = `
 with facts as (
-  select c.id as channel_id, u.id as user_id, t.muted_by,
+  select c.id as channel_id, u.id as user_id, t.channel_id is not null as has_standing, t.role, t.muted_by, t.removed_at,
     $4::bigint is null as by_tenant,
     ${isHost("a", "c.created_by = $4")} as by_host,
     coalesce(c.created_by = $4, false) and coalesce(c.created_by <> $3::bigint, true) as by_creator,
@@ -159,23 +159,33 @@ with facts as (
   select channel_id, user_id, $6::text,
     case when $7 then case when by_tenant then 'tenant' else 'host' end end,
     case when $8::boolean then now() end
-  from verdict where refused is null and user_id is not null
+  from verdict
+  where refused is null and user_id is not null and (has_standing or $6 is not null or $7 is true or $8 is true)
   on conflict (channel_id, user_id) do update set
     role = case when $5::boolean then excluded.role else s.role end,
     muted_by = case
-      when $7 is null then s.muted_by
-      when $7 and s.muted_by = 'tenant' then s.muted_by
+      when $7 is null or (s.muted_by = 'tenant' and ($7 or $4 is not null)) then s.muted_by
       else excluded.muted_by
     end,
     removed_at = case when $8 is null then s.removed_at else excluded.removed_at end
+  where ($5 and s.role is distinct from excluded.role)
+    or ($7 is not null and s.muted_by is distinct from excluded.muted_by and (s.muted_by is distinct from 'tenant' or not $7))
+    or $8 is true or ($8 is false and s.removed_at is not null)
   returning s.*
 ), told as (
   select ${decisionsChanged("channel_id", "user_id")} from changed
 )
-select v.user_id is not null as user_found, v.refused, c.role, c.muted_by, c.removed_at is not null as removed
+select v.user_id is not null as user_found, v.refused, c.channel_id is not null as is_new,
+  case when c.channel_id is null then v.role else c.role end as role,
+  case when c.channel_id is null then v.muted_by else c.muted_by end as muted_by,
+  case when c.channel_id is null then v.removed_at else c.removed_at end is not null as removed
 from verdict v left join changed c on true left join told on true`
 
-const ChangedStandingRow = Schema.Struct({ ...StandingRow.fields, refused: Schema.NullOr(NotAllowedReason) })
+const ChangedStandingRow = Schema.Struct({
+  ...StandingRow.fields,
+  refused: Schema.NullOr(NotAllowedReason),
+  is_new: Schema.Boolean
+})
 
 export const layer: Layer.Layer<ChannelRepository, never, PgClient> = Layer.effect(
   ChannelRepository,
@@ -275,7 +285,8 @@ export const layer: Layer.Layer<ChannelRepository, never, PgClient> = Layer.effe
         )
         if (row === undefined) return yield* new ChannelNotFound()
         if (!row.user_found) return yield* new UserNotFound()
-        return row.refused === null ? toStanding(row) : yield* new NotAllowed({ reason: row.refused })
+        if (row.refused !== null) return yield* new NotAllowed({ reason: row.refused })
+        return { standing: toStanding(row), isNew: row.is_new }
       })
     })
   })

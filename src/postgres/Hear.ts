@@ -15,8 +15,11 @@ export const hear = Effect.fnUntraced(function* (channel: string, { onGap, onPay
 
   const beat = sql.notify(channel, "beat").pipe(Effect.ignore, Effect.repeat(Schedule.spaced(beatEvery)))
 
+  let wasHeard = true
+
   yield* Effect.gen(function* () {
     const notifications = yield* sql.listen(channel)
+    wasHeard = true
     yield* onGap
     yield* Effect.forkScoped(beat)
     return yield* Queue.take(notifications).pipe(
@@ -26,11 +29,13 @@ export const hear = Effect.fnUntraced(function* (channel: string, { onGap, onPay
     )
   }).pipe(
     Effect.scoped,
-    Effect.tapError((error) =>
-      Effect.logWarning("Listening connection lost").pipe(
+    Effect.tapError((error) => {
+      if (!wasHeard) return Effect.void
+      wasHeard = false
+      return Effect.logWarning("Listening connection lost").pipe(
         Effect.annotateLogs({ channel, error: error === "silence" ? error : error.reason._tag })
       )
-    ),
+    }),
     Effect.retry(Schedule.spaced("250 millis")),
     Effect.forkScoped
   )

@@ -1,7 +1,7 @@
 // Who is in which channel, in PostgreSQL. The rows are unlogged: after a crash of the server they are gone, the lease with
 // them, and each instance, finding that, writes its members again.
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Option, Schema } from "effect"
 import type { Row } from "effect/sql/SqlConnection"
 import { ChannelNotFound, type Member, MutedBy } from "../domain/Channel.ts"
 import { ChannelId, UserId } from "../domain/Ids.ts"
@@ -9,7 +9,7 @@ import { Role } from "../domain/Role.ts"
 import { Metadata } from "../domain/User.ts"
 import { type PresenceChange, PresenceStore, type RemoteMember } from "../services/PresenceStore.ts"
 import { NodeId } from "./NodeId.ts"
-import { Queries, rows, sqlState } from "./Query.ts"
+import { Queries, rows } from "./Query.ts"
 import { channel, idsPerNotice, membersChanged, membersRemoved, relayParts } from "./RoomNotices.ts"
 
 /** Seconds after its last beat that an instance, and its members with it, count as gone. */
@@ -53,14 +53,19 @@ const leaveStatement = `
 with ${removal("delete from nodes where id = $1::uuid returning id")}
 select count(*)::float8 as told from told`
 
-/** $1 this instance, $2 connections that are in no channel any more, $3 a JSON array of members, $4 notices. */
+/**
+ * $1 this instance, $2 connections that are in no channel any more, $3 a JSON array of members, $4 notices, $5 the number
+ * of this writing. One that was given up, and arrives after the next, finds that and does nothing.
+ */
 const writeStatement = `
-with gone as (
-  delete from members where connection_id = any($2::uuid[])
+with turn as (
+  update nodes set written = $5::bigint where id = $1::uuid and written < $5 returning id
+), gone as (
+  delete from members m using turn where m.connection_id = any($2::uuid[])
 ), put as (
   insert into members (connection_id, node_id, channel_id, user_id, role, muted_by_itself, muted_by, speaking)
-  select connection_id, $1::uuid, channel_id, user_id, role, muted_by_itself, muted_by, speaking
-  from jsonb_to_recordset($3::jsonb) as m (
+  select connection_id, turn.id, channel_id, user_id, role, muted_by_itself, muted_by, speaking
+  from turn, jsonb_to_recordset($3::jsonb) as m (
     connection_id uuid, channel_id bigint, user_id bigint, role text, muted_by_itself boolean, muted_by text,
     speaking boolean
   )
@@ -68,7 +73,7 @@ with gone as (
     channel_id = excluded.channel_id, role = excluded.role, muted_by_itself = excluded.muted_by_itself,
     muted_by = excluded.muted_by, speaking = excluded.speaking
 )
-select count(pg_notify('${channel}', notice))::float8 as told from unnest($4::text[]) notice`
+select (select count(pg_notify('${channel}', notice)) from unnest($4::text[]) notice)::float8 as told from turn`
 
 const memberColumns = `m.connection_id, m.channel_id::float8 as channel_id, m.node_id, m.role, m.muted_by_itself,
   m.muted_by, m.speaking, u.id::float8 as user_id, u.username, u.custom_id, u.picture_url, u.metadata`
@@ -99,6 +104,8 @@ const MemberRow = Schema.Struct({
   picture_url: Schema.NullOr(Schema.String),
   metadata: Schema.NullOr(Metadata)
 })
+
+const decodeMember = Schema.decodeUnknownOption(MemberRow)
 
 const toMember = (row: typeof MemberRow.Type): RemoteMember => ({
   connectionId: row.connection_id,
@@ -136,8 +143,13 @@ export const layer: Layer.Layer<PresenceStore, never, PgClient> = Layer.effect(
     const { attempt, sql } = yield* Queries
     const nodeId = yield* NodeId
     const beatRows = rows(BeatRow)
-    const memberRows = rows(MemberRow)
+    /** A row of a newer version that runs beside this one is none for it. */
+    const readRows = (found: ReadonlyArray<unknown>): ReadonlyArray<RemoteMember> =>
+      found.flatMap((row) =>
+        Option.match(decodeMember(row), { onNone: () => [], onSome: (known) => [toMember(known)] })
+      )
     let relayed = 0
+    let written = 0
 
     return PresenceStore.of({
       beat: Effect.map(
@@ -155,24 +167,20 @@ export const layer: Layer.Layer<PresenceStore, never, PgClient> = Layer.effect(
               nodeId,
               changes.filter(({ member }) => member === undefined).map(({ connectionId }) => connectionId),
               JSON.stringify(members.map(toRow)),
-              notices
-            ]),
-            // The row of this instance is what each member's refers to.
-            (error) => sqlState(error) === "23503" ? "NoLease" as const : undefined
+              notices,
+              ++written
+            ])
           )
-        }).pipe(
-          Effect.as(true),
-          Effect.catchIf((error) => error === "NoLease", () => Effect.succeed(false))
-        ),
+        }).pipe(Effect.map((turns) => turns.length > 0)),
       readOthers: (channelIds, connectionIds) =>
         attempt(
           "readMembers",
-          sql.unsafe(readOthersStatement, [nodeId, channelIds, connectionIds]).pipe(Effect.flatMap(memberRows))
-        ).pipe(Effect.map((found) => found.map(toMember))),
+          sql.unsafe(readOthersStatement, [nodeId, channelIds, connectionIds])
+        ).pipe(Effect.map(readRows)),
       list: Effect.fnUntraced(function* (tenantId, channelId) {
         const found = yield* attempt("listMembers", sql.unsafe<Row>(listStatement, [tenantId, channelId]))
         if (found.length === 0) return yield* new ChannelNotFound()
-        return (yield* memberRows(found.filter((row) => row["connection_id"] !== null))).map(toMember)
+        return readRows(found.filter((row) => row["connection_id"] !== null))
       }),
       leave: Effect.asVoid(attempt("leaveNodes", sql.unsafe(leaveStatement, [nodeId])))
     })

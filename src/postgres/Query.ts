@@ -35,8 +35,11 @@ const maxContended = 1000
 
 const patientLocks = "set local lock_timeout = '3s'"
 
-/** SQLSTATEs by which the server, not the statement, is at fault: connection, resources, operator, system, standby. */
-const serverFault = /^(08|53|57|58|25006)/
+/**
+ * SQLSTATEs by which the server, not the statement, is at fault: connection, resources, a full queue of notifications, operator,
+ * system, standby.
+ */
+const serverFault = /^(08|53|54000|57|58|25006)/
 
 /**
  * A connection that is not shared is given up only once its statement was called back, which may take longer than the

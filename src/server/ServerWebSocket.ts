@@ -80,7 +80,7 @@ export const serverWebSocketOptions: Effect.Effect<
       if (this.readyState !== this.OPEN) return
       const waiting = this.bufferedAmount
       if (waiting > policy.outboxBytes + this.#longest) return this.#closeBy(slowConsumer)
-      this.#longest = Math.max(waiting === 0 ? 0 : this.#longest, data.length)
+      this.#longest = Math.max(waiting === 0 ? 0 : this.#longest, Buffer.byteLength(data))
       super.send(data, ...rest as [])
     }
 

@@ -43,7 +43,7 @@ export class ChannelRepository extends Context.Service<ChannelRepository, {
     channelId: ChannelId,
     change: ChannelChange
   ) => Effect.Effect<ChannelRecord, ChannelNotFound | StoreUnavailable>
-  /** `by`: the user who asks and must be a host; `null`: the tenant. */
+  /** `by`: the user who asks, and must be a host that nobody has removed; `null`: the tenant. */
   readonly remove: (
     tenantId: TenantId,
     channelId: ChannelId,
@@ -60,12 +60,18 @@ export class ChannelRepository extends Context.Service<ChannelRepository, {
     channelId: ChannelId,
     userId: UserId
   ) => Effect.Effect<Standing, ChannelNotFound | UserNotFound | StoreUnavailable>
-  /** `by` as with `remove`; what a host may do to whom is decided in the statement that does it. */
+  /**
+   * `by` as with `remove`; what a host may do to whom is decided in the statement that does it. Answers the standing, and
+   * whether it is another than before.
+   */
   readonly changeStanding: (
     tenantId: TenantId,
     channelId: ChannelId,
     userId: UserId,
     change: StandingChange,
     by: UserId | null
-  ) => Effect.Effect<Standing, ChannelNotFound | UserNotFound | NotAllowed | StoreUnavailable>
+  ) => Effect.Effect<
+    { readonly standing: Standing; readonly isNew: boolean },
+    ChannelNotFound | UserNotFound | NotAllowed | StoreUnavailable
+  >
 }>()("roomkey/services/ChannelRepository") {}

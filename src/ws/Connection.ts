@@ -11,6 +11,8 @@ export class Connection {
   readonly principal: SessionPrincipal
   /** Nothing is read from it or written to it any more. */
   closed = false
+  /** It will be closed in a moment, with many others: nothing more is told it. */
+  leaving = false
   /** What is to be done at once when it is closed from either side. */
   whenClosed: Effect.Effect<void> = Effect.void
   readonly #writer: Socket.Writer
@@ -27,6 +29,7 @@ export class Connection {
 
   /** A frame that was encoded once for many. */
   sendText(text: string): Effect.Effect<void> {
+    if (this.leaving) return Effect.void
     return this.#write(() => this.#writer.write(text))
   }
 

@@ -114,6 +114,13 @@ export class Registry extends Context.Service<Registry, {
           discard: true
         })
 
+      /** Before many are closed one by one, each of whose departure would be told to all that are still to be. */
+      const leaving = (sessionIds: ReadonlyArray<SessionId>): void => {
+        for (const id of sessionIds) {
+          for (const { connection } of sessions.get(id) ?? []) connection.leaving = true
+        }
+      }
+
       /** What a session's row, read just now, means for its sockets. */
       const applyRecord = (sessionId: SessionId, record: SessionRecord | undefined): Effect.Effect<void> => {
         const over = record === undefined ? sessionRevoked : endOf(record)
@@ -140,6 +147,7 @@ export class Registry extends Context.Service<Registry, {
         sessionIds: ReadonlyArray<SessionId>
       ): Effect.fn.Return<void, StoreUnavailable> {
         const records = new Map((yield* store.findAll(sessionIds)).map((record) => [record.id, record]))
+        leaving(sessionIds.filter((id) => isOver(records.get(id))))
         yield* Effect.forEach(sessionIds, (id) => applyRecord(id, records.get(id)), { discard: true })
       })
 
@@ -166,6 +174,7 @@ export class Registry extends Context.Service<Registry, {
       const onEvent = (event: Event): Effect.Effect<void> => {
         switch (event._tag) {
           case "SessionsEnded": {
+            leaving(event.sessionIds)
             const close = event.reason === "user_banned" ? userBanned : sessionRevoked
             return Effect.forEach(event.sessionIds, (id) => closeSession(id, close), { discard: true })
           }
@@ -212,6 +221,8 @@ export class Registry extends Context.Service<Registry, {
 /** The loops outlive whatever happens in one turn: without them no revocation would reach a socket. */
 const survive = <A, E>(turn: Effect.Effect<A, E>): Effect.Effect<void> =>
   Effect.catchCause(Effect.asVoid(turn), (cause) => Effect.logError("A turn of the socket registry failed", cause))
+
+const isOver = (record: SessionRecord | undefined): boolean => record === undefined || endOf(record) !== undefined
 
 const leftOf = (record: SessionRecord): number => Math.min(record.access.left, record.sessionLeft)
 

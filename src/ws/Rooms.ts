@@ -29,7 +29,7 @@ import { PresenceStore, type RemoteMember } from "../services/PresenceStore.ts"
 import { RoomBus } from "../services/RoomBus.ts"
 import type { Connection } from "./Connection.ts"
 import { type Batch, Outbox } from "./Outbox.ts"
-import { type Entry, type Local, presenceFrame, Room, seated } from "./Room.ts"
+import { atOnce, type Entry, type Local, presenceFrame, Room, seated } from "./Room.ts"
 import { SocketPolicy } from "./SocketPolicy.ts"
 
 /** Three may be missed before the others take this instance's members for gone. */
@@ -100,6 +100,7 @@ export class Rooms extends Context.Service<Rooms, {
       const loads = new Map<Room, Deferred.Deferred<void, StoreUnavailable>>()
       let earlyRelays: Array<Relay> = []
       const unread = yield* Latch.make()
+      const toReview = yield* Latch.make()
       const scope = yield* Effect.scope
 
       // What was told a moment ago.
@@ -153,18 +154,18 @@ export class Rooms extends Context.Service<Rooms, {
 
       const update = ({ entry, room }: Place, member: Member, by: "Itself" | "Others"): Effect.Effect<void> => {
         entry.member = member
-        if (by === "Others") entry.tellsItself = true
         write(room, member.connectionId)
+        if (by === "Others" && room.hasNews(entry)) entry.tellsItself = true
         return tellUpdate(room, entry)
       }
 
       /** From its place, and from everybody's list: unless all of them are on their way out. */
-      const depart = (connection: Connection, alone = true): Effect.Effect<void> =>
+      const depart = (place: Place, alone = true): Effect.Effect<void> =>
         Effect.suspend(() => {
-          const place = places.get(connection)
-          if (place === undefined) return Effect.void
           const { entry, room } = place
+          const { connection } = entry.local
           const { connectionId } = entry.member
+          if (places.get(connection) !== place) return Effect.void
           places.delete(connection)
           connection.whenClosed = Effect.void
           room.delete(connectionId)
@@ -173,7 +174,7 @@ export class Rooms extends Context.Service<Rooms, {
           const told = Effect.flatMap(lifecycle.draining, (draining) =>
             alone && !draining ? room.tell(presenceFrame("user_left", entry.member)) : Effect.void)
           return Effect.andThen(told, counted)
-        }).pipe(Effect.uninterruptible)
+        }).pipe(atOnce)
 
       const usersFrame = (room: Room, id: FrameId | undefined): string =>
         JSON.stringify({
@@ -186,8 +187,12 @@ export class Rooms extends Context.Service<Rooms, {
         })
 
       const reseat = (place: Place, seat: Seat, by: "Itself" | "Others"): Effect.Effect<void> => {
-        place.entry.local.maySpeak = seat.maySpeak
-        return update(place, seated(place.entry.member, seat), by)
+        const { local, member } = place.entry
+        if (member.role === seat.role && member.mutedBy === seat.mutedBy && local.maySpeak === seat.maySpeak) {
+          return Effect.void
+        }
+        local.maySpeak = seat.maySpeak
+        return update(place, seated(member, seat), by)
       }
 
       const enter = Effect.fnUntraced(function* (
@@ -205,7 +210,7 @@ export class Rooms extends Context.Service<Rooms, {
           return yield* connection.sendText(usersFrame(room, id))
         }
         if (room.members.size >= policy.maxMembers) return yield* new ChannelFull({ channelId: room.channelId })
-        yield* depart(connection)
+        if (before !== undefined) yield* depart(before)
         const { user } = connection.principal
         const member: Member = {
           connectionId: connection.id,
@@ -217,13 +222,14 @@ export class Rooms extends Context.Service<Rooms, {
           speaking: false
         }
         const told = room.add(member, { connection, requested, maySpeak: seat.maySpeak })
-        places.set(connection, { room, entry: room.locals.get(connection.id)! })
-        connection.whenClosed = depart(connection)
+        const place = { room, entry: room.locals.get(connection.id)! }
+        places.set(connection, place)
+        connection.whenClosed = depart(place)
         write(room, connection.id)
         yield* connection.sendText(usersFrame(room, id))
         yield* told
         yield* counted
-      }, Effect.uninterruptible)
+      }, atOnce)
 
       /** The members of other instances, read once for all who wait. */
       const load = (room: Room): Effect.Effect<void, StoreUnavailable> =>
@@ -245,21 +251,29 @@ export class Rooms extends Context.Service<Rooms, {
         id: FrameId | undefined
       ): Effect.fn.Return<void, ChannelNotFound | ChannelFull | RemovedFromChannel | StoreUnavailable> {
         const { sessionId, tenantId, user } = connection.principal
-        const room = roomOf(channelId)
-        room.expected++
-        yield* Effect.gen(function* () {
-          const { decisions } = room
-          const seat = yield* joinChannel(tenantId, channelId, { userId: user.id, sessionId, requested }).pipe(
-            Effect.provideService(ChannelRepository, channels)
-          )
-          yield* load(room)
-          yield* enter(room, connection, requested, seat, id)
-          // What was decided while this one came in may concern it.
-          if (room.decisions !== decisions) review(room, user.id)
-        }).pipe(Effect.ensuring(Effect.sync(() => {
-          room.expected--
-          closeIfEmpty(room)
-        })))
+        const expectIn = Effect.sync(() => {
+          const room = roomOf(channelId)
+          room.expected++
+          return room
+        })
+        yield* Effect.acquireUseRelease(
+          expectIn,
+          Effect.fnUntraced(function* (room) {
+            const { decisions } = room
+            const seat = yield* joinChannel(tenantId, channelId, { userId: user.id, sessionId, requested }).pipe(
+              Effect.provideService(ChannelRepository, channels)
+            )
+            yield* load(room)
+            yield* enter(room, connection, requested, seat, id)
+            // What was decided while this one came in may concern it.
+            if (room.decisions !== decisions) review(room, user.id)
+          }),
+          (room) =>
+            Effect.sync(() => {
+              room.expected--
+              closeIfEmpty(room)
+            })
+        )
       })
 
       const mute = Effect.fnUntraced(function* (connection: Connection, muted: boolean) {
@@ -315,7 +329,7 @@ export class Rooms extends Context.Service<Rooms, {
         if (userId === null) unreviewed.set(room, "Everybody")
         else if (waiting === undefined) unreviewed.set(room, new Set([userId]))
         else if (waiting !== "Everybody") waiting.add(userId)
-        unread.openUnsafe()
+        toReview.openUnsafe()
       }
 
       const reload = (removesMissing: boolean): void => {
@@ -342,7 +356,9 @@ export class Rooms extends Context.Service<Rooms, {
             return Effect.sync(() => review(room, notice.userId))
           }
           case "Relay": {
-            if (!unreadMembers.has(notice.from)) return deliver(notice)
+            if (!unreadMembers.has(notice.from) && earlyRelays.every(({ from }) => from !== notice.from)) {
+              return deliver(notice)
+            }
             if (earlyRelays.length >= maxEarlyRelays) return dropped(1)
             earlyRelays.push(notice)
             return Effect.void
@@ -388,11 +404,13 @@ export class Rooms extends Context.Service<Rooms, {
             if (room !== undefined) yield* apply(room, id, rows.get(id))
           }
         }
+        const byChannel = Array.groupBy(rows.values(), ({ channelId }) => String(channelId))
         for (const [room, how] of whole) {
           if (unreadRooms.get(room) === how) unreadRooms.delete(room)
-          const seen = Array.fromIterable(rows.values()).filter(({ channelId }) => channelId === room.channelId)
+          const seen = byChannel[String(room.channelId)] ?? []
+          const isHere = (id: string) => rows.get(id)?.channelId === room.channelId
           const missing = how.removesMissing
-            ? [...room.members].filter(([id, { local }]) => local === undefined && !rows.has(id)).map(([id]) => id)
+            ? [...room.members].filter(([id, { local }]) => local === undefined && !isHere(id)).map(([id]) => id)
             : []
           yield* Effect.forEach(seen, (row) => apply(room, row.connectionId, row), { discard: true })
           yield* Effect.forEach(missing, (id) => room.remove(id), { discard: true })
@@ -420,7 +438,7 @@ export class Rooms extends Context.Service<Rooms, {
         const early = earlyRelays
         earlyRelays = early.filter(({ from }) => unreadMembers.has(from))
         return Effect.forEach(early.filter(({ from }) => !unreadMembers.has(from)), deliver, { discard: true })
-      })
+      }).pipe(atOnce)
 
       const expel = (place: Place, code: "removed_from_channel" | "channel_deleted"): Effect.Effect<void> =>
         Effect.suspend(() => {
@@ -454,12 +472,11 @@ export class Rooms extends Context.Service<Rooms, {
           const place = places.get(connection)
           if (place?.entry !== entry) continue
           const seat = seats?.[index]
-          if (seat !== undefined && Option.isSome(seat)) {
-            yield* reseat(place, seat.value, "Others")
-            continue
+          if (seat !== undefined && Option.isSome(seat)) yield* reseat(place, seat.value, "Others")
+          else {
+            const code = seats === undefined ? "channel_deleted" : "removed_from_channel"
+            yield* atOnce(Effect.andThen(expel(place, code), depart(place, seats !== undefined)))
           }
-          yield* expel(place, seats === undefined ? "channel_deleted" : "removed_from_channel")
-          yield* depart(connection, seats !== undefined)
         }
       })
 
@@ -481,8 +498,14 @@ export class Rooms extends Context.Service<Rooms, {
         Effect.andThen(unread.close),
         Effect.andThen(readMembers),
         Effect.andThen(passOn),
-        Effect.andThen(reviewRooms),
         Effect.tapCause(() => unread.open),
+        Effect.catchTag("StoreUnavailable", () => Effect.sleep(retryAfter))
+      )
+
+      const reviewAll = toReview.await.pipe(
+        Effect.andThen(toReview.close),
+        Effect.andThen(reviewRooms),
+        Effect.tapCause(() => toReview.open),
         Effect.catchTag("StoreUnavailable", () => Effect.sleep(retryAfter))
       )
 
@@ -536,9 +559,12 @@ export class Rooms extends Context.Service<Rooms, {
         ))
       )
 
+      // Once the loops below have ended, which would write again.
+      yield* Effect.addFinalizer(() => store.leave.pipe(Effect.timeout("1 second"), Effect.ignore))
       const notices = yield* bus.subscribe
       yield* PubSub.take(notices).pipe(Effect.flatMap(hear), forever)
       yield* forever(read)
+      yield* forever(reviewAll)
       yield* forever(writeOut)
       yield* forever(tellHeld)
       yield* beat.pipe(
@@ -546,11 +572,9 @@ export class Rooms extends Context.Service<Rooms, {
         Effect.andThen(Effect.sleep(beatEvery)),
         forever
       )
-      yield* Effect.addFinalizer(() => store.leave.pipe(Effect.timeout("1 second"), Effect.ignore))
-
       return Rooms.of({
         join,
-        leave: (connection) => Effect.flatMap(placeOf(connection), () => depart(connection)),
+        leave: (connection) => Effect.flatMap(placeOf(connection), depart),
         mute,
         speak,
         relay,

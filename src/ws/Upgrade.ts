@@ -55,8 +55,23 @@ export const openSocket = Effect.fnUntraced(
   Effect.scoped
 )
 
-/** How many frames more one counts for that asks the database, or is answered by all members of a channel. */
-const cost: { readonly [Type in ClientFrame["type"]]?: number } = { join_channel: 9, set_role: 4, remove_member: 4 }
+/** Characters of which each counts as a frame. */
+const charactersPerFrame = 4096
+
+/** How many frames more one counts for that the database is asked for, or that every member of a channel is told. */
+const cost = (frame: ClientFrame): number => {
+  switch (frame.type) {
+    case "join_channel":
+      return 9
+    case "set_role":
+    case "remove_member":
+      return 4
+    case "mute":
+      return frame.payload.connection_id === undefined ? 0 : 4
+    default:
+      return 0
+  }
+}
 
 /** Reads until this side closes; fails when the other does. */
 const serve = Effect.fnUntraced(function* (connection: Connection, pull: Socket.Reader["pull"]) {
@@ -67,12 +82,13 @@ const serve = Effect.fnUntraced(function* (connection: Connection, pull: Socket.
   while (true) {
     for (const data of yield* pull) {
       if (connection.closed) return
-      if (!inbound.take(clock.currentTimeMillisUnsafe())) return yield* connection.close(tooManyFrames)
+      const frames = 1 + Math.floor(data.length / charactersPerFrame)
+      if (!inbound.take(clock.currentTimeMillisUnsafe(), frames)) return yield* connection.close(tooManyFrames)
       if (typeof data !== "string") return yield* connection.close(badMessages)
       const decoded = decode(data)
       if (decoded._tag === "Frame") {
         badInARow = 0
-        const extra = cost[decoded.frame.type] ?? 0
+        const extra = cost(decoded.frame)
         if (extra > 0 && !inbound.take(clock.currentTimeMillisUnsafe(), extra)) {
           return yield* connection.close(tooManyFrames)
         }

@@ -6,8 +6,6 @@ import * as Room from "../support/Room.ts"
 import * as Server from "../support/Server.ts"
 import * as Wire from "./Wire.ts"
 
-const roles = ["host", "speaker", "guest", "listener"]
-
 const roleOf = (person: Room.Person, frame: { readonly payload: { readonly users: ReadonlyArray<any> } }) =>
   frame.payload.users.find(({ connection_id }) => connection_id === person.connectionId).role
 
@@ -19,10 +17,8 @@ layer(Server.layer(), Wire.options)("HostTakeover", (it) => {
       for (const role of ["listener", "guest", "speaker", "host"]) {
         assert.notStrictEqual(roleOf(eve!, yield* enter(eve!, role)), "host")
         for (const target of [eve!, ann!, host]) {
-          for (const role of roles) {
-            const refused = yield* eve!.ask("set_role", { connection_id: target.connectionId, role })
-            assert.strictEqual(refused.payload.code, "not_allowed")
-          }
+          const promoted = yield* eve!.ask("set_role", { connection_id: target.connectionId, role: "host" })
+          assert.strictEqual(promoted.payload.code, "not_allowed")
           const refused = yield* eve!.ask("remove_member", { connection_id: target.connectionId })
           assert.strictEqual(refused.payload.code, "not_allowed")
         }

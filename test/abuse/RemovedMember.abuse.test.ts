@@ -51,7 +51,7 @@ layer(Server.layer(), Wire.options)("RemovedMember", (it) => {
       for (let round = 0; round < 8; round++) {
         const { byTenant, channelId, enter, host, people: [eve, sister] } = yield* Room.gathering("eve", "sister")
         yield* enter(eve!)
-        const joins = Effect.forEach(Array.from({ length: 20 }), (_, n) =>
+        const joins = Effect.forEach(Array.from({ length: 8 }), (_, n) =>
           n % 3 === 2 ? eve!.send("leave_channel") : eve!.send("join_channel", { channel_id: channelId }), {
           discard: true
         })

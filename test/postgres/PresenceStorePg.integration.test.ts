@@ -98,6 +98,18 @@ layer(World.layer(), { timeout: "60 seconds" })("PresenceStorePg", (it) => {
       assert.strictEqual((yield* (yield* instance).readOthers([channelId], [])).length, 1)
     }))
 
+  it.effect("does nothing by a writing that was given up and arrives after the next", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const mine = yield* instance
+      const { channelId, member } = yield* someone
+      yield* sql`update nodes set written = 1`
+      assert.isFalse(yield* mine.write([arrival(member)], []))
+      assert.deepStrictEqual(yield* (yield* instance).readOthers([channelId], []), [])
+      assert.isTrue(yield* mine.write([arrival(member)], []))
+      assert.strictEqual((yield* (yield* instance).readOthers([channelId], [])).length, 1)
+    }))
+
   it.effect("removes the members of an instance that stopped beating, and of none that beats", () =>
     Effect.gen(function* () {
       const [mine, dead, alive] = [yield* instance, yield* instance, yield* instance]

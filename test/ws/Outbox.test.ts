@@ -8,7 +8,7 @@ import type { RemoteRelay } from "../../src/services/PresenceStore.ts"
 import { type Batch, Outbox } from "../../src/ws/Outbox.ts"
 
 const batchSize = 256
-const batchCharacters = 512 * 1024
+const batchCharacters = 128 * 1024
 const maxCharacters = 16 * 1024 * 1024
 
 const channel = (n: number) => n as ChannelId
@@ -157,6 +157,19 @@ describe("Outbox", () => {
     outbox.relay(relay("x".repeat(2 * batchCharacters)))
     outbox.relay(relay("last"))
     assert.deepStrictEqual([4, 3, 1, 0].map(() => outbox.take().relays.length), [4, 3, 1, 0])
+  })
+
+  it("lets senders take turns, each in its own order, and drops from who has most waiting", () => {
+    const outbox = new Outbox()
+    const long = "x".repeat(batchCharacters / 2)
+    for (let n = 0; n < 2 * maxCharacters / batchCharacters; n++) outbox.relay({ ...relay(long), from: "flood" })
+    assert.strictEqual(outbox.relay({ ...relay("first"), from: "other" }), 1)
+    assert.strictEqual(outbox.relay({ ...relay("second"), from: "other" }), 0)
+    const order = [outbox.take(), outbox.take()].flatMap(({ relays }) => relays.map(({ from }) => from))
+    assert.deepStrictEqual(order.slice(0, 4), ["flood", "other", "flood", "other"])
+    let left = 0
+    while (!outbox.isEmpty) left += outbox.take().relays.length
+    assert.isAbove(left, 0)
   })
 
   it("holds so many characters of relays and no more: the oldest go, and are counted, given back ones too", () => {

@@ -258,6 +258,33 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
       assert.strictEqual((yield* enter(ann!)).type, "channel_users")
     }))
 
+  it.effect("takes a host's rights with its place: who was removed deletes nothing", () =>
+    Effect.gen(function* () {
+      const { byTenant, channelId, host } = yield* Room.gathering()
+      yield* byTenant("PATCH", `/users/${host.userId}`, { removed: true })
+      const path = `/api/channels/${channelId}`
+      assert.strictEqual((yield* Server.call("DELETE", path, { bearer: host.token })).body.code, "not_allowed")
+      yield* byTenant("PATCH", `/users/${host.userId}`, { removed: false })
+      assert.strictEqual((yield* Server.call("DELETE", path, { bearer: host.token })).status, 204)
+    }))
+
+  it.effect("records what changed about somebody, and not what was so before", () =>
+    Effect.gen(function* () {
+      const { enter, host, people: [ann], tenant } = yield* Room.gathering("ann")
+      yield* enter(ann!)
+      const target = ann!.connectionId
+      for (const muted of [false, true, true, true, false]) {
+        assert.strictEqual((yield* host.ask("mute", { muted, connection_id: target })).type, "ok")
+      }
+      for (const role of ["speaker", "speaker"]) yield* host.ask("set_role", { role, connection_id: target })
+      const { body } = yield* Server.call("GET", "/api/tenant/events", { bearer: tenant.apiKey })
+      const events = body.events.filter(({ type }: { type: string }) => type === "channel_standing_changed")
+      assert.deepStrictEqual(
+        events.map(({ detail }: { detail: { muted?: string; role?: string } }) => detail.muted ?? detail.role),
+        ["speaker", "false", "true"]
+      )
+    }))
+
   it.effect("obeys the tenant: who may speak, the default role, a mute that no host undoes, who is in", () =>
     Effect.gen(function* () {
       const { byTenant, enter, host, people: [ann] } = yield* Room.gathering("ann")

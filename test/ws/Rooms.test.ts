@@ -496,11 +496,42 @@ describe("Rooms", () => {
       yield* publish(RoomNotice.Gap())
       const heard = yield* ann.rest
       assert.deepStrictEqual(heard.toSorted(), ["channel_users 4", "user_joined new", "user_updated same speaking"])
-      yield* TestClock.adjust("3900 millis")
+      yield* TestClock.adjust("5900 millis")
       store.rows.set("back", remote("back"))
       assert.deepStrictEqual(yield* ann.rest, [])
       yield* TestClock.adjust("200 millis")
       assert.deepStrictEqual(yield* ann.rest, ["user_left gone"])
+    }))
+
+  it.effect("lets go, after a gap, who is in another channel now", () =>
+    Effect.gen(function* () {
+      const { open, publish, settle, store } = yield* makeWorld
+      const [ann, bob] = [yield* open, yield* open]
+      store.rows.set("moved", remote("moved"))
+      yield* ann.join()
+      yield* bob.join(1, otherId)
+      yield* settle
+      store.rows.set("moved", remote("moved", { channelId: otherId }))
+      yield* publish(RoomNotice.Gap())
+      yield* settle
+      yield* TestClock.adjust("7 seconds")
+      assert.include(yield* ann.rest, "user_left moved")
+      assert.include(yield* bob.rest, "user_joined moved")
+    }))
+
+  it.effect("writes and tells nothing when a decision changed nothing, nor echoes what one does next", () =>
+    Effect.gen(function* () {
+      const { open, publish, settle, store } = yield* makeWorld
+      const ann = yield* open
+      yield* ann.join()
+      yield* settle
+      store.writes.length = 0
+      yield* publish(RoomNotice.DecisionsChanged({ channelId, userId: null }))
+      yield* settle
+      assert.deepStrictEqual(store.writes, [])
+      yield* ann.send("speaking", { speaking: true })
+      yield* settle
+      assert.deepStrictEqual(yield* ann.rest, ["channel_users 1"])
     }))
 
   it.effect("looks at what was decided about everybody after a gap", () =>
@@ -699,14 +730,17 @@ describe("Rooms", () => {
       yield* ann.join()
       yield* settle
       store.writing = "Away"
-      for (let n = 0; n < 20; n++) yield* ann.send("webrtc_offer", { to: "b", sdp: "x".repeat(60_000) })
+      for (let n = 0; n < 10; n++) yield* ann.send("webrtc_offer", { to: "b", sdp: "x".repeat(60_000) })
       yield* settle
       store.writing = "Here"
-      yield* TestClock.adjust("250 millis")
-      yield* settle
+      // One more statement at each turn.
+      for (let n = 0; n < 20; n++) {
+        yield* TestClock.adjust("250 millis")
+        yield* settle
+      }
       const sent = store.writes.map(({ relays }) => relays.length).filter((count) => count > 0)
       assert.isAbove(sent.length, 1)
-      assert.strictEqual(sent.reduce((sum, count) => sum + count, 0), 20)
+      assert.strictEqual(sent.reduce((sum, count) => sum + count, 0), 10)
     }))
 
   it.effect("lets those go who are missing after a gap, though reading them took longer than the grace", () =>
@@ -720,7 +754,7 @@ describe("Rooms", () => {
       yield* store.answers.close
       yield* publish(RoomNotice.Gap())
       yield* settle
-      yield* TestClock.adjust("5 seconds")
+      yield* TestClock.adjust("7 seconds")
       yield* store.answers.open
       assert.deepStrictEqual(yield* ann.rest, ["user_left gone"])
     }))

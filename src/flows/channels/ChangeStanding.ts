@@ -34,7 +34,8 @@ export const changeStanding = Effect.fn("changeStanding")(function* (
   const channels = yield* ChannelRepository
   const bus = yield* RoomBus
   const audit = yield* AuditLog
-  const standing = yield* channels.changeStanding(tenantId, channelId, userId, change, by)
+  const { isNew, standing } = yield* channels.changeStanding(tenantId, channelId, userId, change, by)
+  if (!isNew) return standing
   yield* bus.publish(RoomNotice.DecisionsChanged({ channelId, userId }))
   yield* audit.record({
     tenantId,

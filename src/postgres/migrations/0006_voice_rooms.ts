@@ -19,7 +19,8 @@ const statements = [
   `create unlogged table nodes (
     id uuid primary key,
     beat_at timestamptz not null,
-    steady_since timestamptz not null
+    steady_since timestamptz not null,
+    written bigint not null default 0
   ) with (fillfactor = 50)`,
   // Neither channel nor user is referred to: checking that would write locks into rows that are kept on disk.
   `create unlogged table members (
