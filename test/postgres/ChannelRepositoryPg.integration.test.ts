@@ -2,10 +2,11 @@
 // in prose. What a socket shows of it does not matter here.
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Fiber } from "effect"
 import { ChannelName, type StandingChange } from "../../src/domain/Channel.ts"
 import type { UserId } from "../../src/domain/Ids.ts"
 import { ChannelRepository } from "../../src/services/ChannelRepository.ts"
+import { holding, oneConnection, waiting } from "../support/Locks.ts"
 import * as World from "../support/World.ts"
 
 const name = ChannelName.make("Lobby")
@@ -106,6 +107,22 @@ layer(World.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Chan
         removed: false
       })
     }))
+
+  it.effect.skipIf(oneConnection)(
+    "keeps a mute of the tenant's that comes while a host unmutes",
+    () =>
+      Effect.gen(function* () {
+        const { channelId, channels, decide, tenant, users: { host, muted } } = yield* makeWorld
+        const release = yield* holding(
+          `update channel_standings set muted_by = 'tenant' where channel_id = ${channelId} and user_id = ${muted}`
+        )
+        const unmuted = yield* Effect.forkChild(decide(muted, { muted: false }, host))
+        yield* waiting(1)
+        yield* release
+        yield* Fiber.join(unmuted)
+        assert.strictEqual((yield* channels.standing(tenant.id, channelId, muted)).mutedBy, "tenant")
+      })
+  )
 
   it.effect("leaves what a change does not name, and what another said meanwhile", () =>
     Effect.gen(function* () {
