@@ -61,6 +61,12 @@ const byStatus = (
   switch (response.status) {
     case 404:
       return notFound(request)
+    case 405:
+      return HttpServerResponse.setHeader(
+        problemResponse(new Problems.MethodNotAllowed({})),
+        "allow",
+        response.headers["allow"] ?? ""
+      )
     case 413:
       return problemResponse(new Problems.PayloadTooLarge({}))
     case 415:
@@ -140,8 +146,12 @@ const finish = (
   requestId: string
 ): HttpServerResponse.HttpServerResponse => {
   const response = answer.status >= 400 && !isProblem(answer) ? byStatus(request, answer) : answer
-  // On every answer: the router takes one path in many spellings, and each may carry a token.
-  const headers: Record<string, string> = { "x-request-id": requestId, "cache-control": "no-store" }
+  // On every answer: the router takes one path in many spellings, and each may carry a token. What says itself how it
+  // may be kept is the same for everybody.
+  const headers: Record<string, string> = {
+    "x-request-id": requestId,
+    "cache-control": response.headers["cache-control"] ?? "no-store"
+  }
   if (hasQueryToken(request.url)) {
     headers["cache-control"] = "private, no-store"
     headers["referrer-policy"] = "no-referrer"
