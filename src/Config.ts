@@ -153,6 +153,7 @@ export const RoomkeyConfig = Config.all({
   iceServers,
   /** coturn's, for which each user is given a credential that ends. */
   turn,
+  demo: Config.option(Config.Boolean("DEMO")),
   logLevel: Config.LogLevel("LOG_LEVEL").pipe(Config.withDefault("Info")),
   logFormat: Config.Literals(["auto", "json", "pretty"], "LOG_FORMAT").pipe(Config.withDefault("auto")),
   otlpEndpoint: Config.option(Config.NonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT"))
@@ -162,3 +163,6 @@ export type RoomkeyConfig = Config.Success<typeof RoomkeyConfig>
 
 /** Which of the two databases a configuration names. */
 export const isEmbedded = (config: RoomkeyConfig): boolean => Option.isNone(config.databaseUrl)
+
+/** Whether the page at `/demo` is served: with the embedded database, unless it is said otherwise. */
+export const servesDemo = (config: RoomkeyConfig): boolean => Option.getOrElse(config.demo, () => isEmbedded(config))

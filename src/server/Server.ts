@@ -24,6 +24,7 @@ import { Registry } from "../ws/Registry.ts"
 import { Rooms } from "../ws/Rooms.ts"
 import { SocketPolicy } from "../ws/SocketPolicy.ts"
 import * as Adapters from "./Adapters.ts"
+import * as Demo from "./Demo.ts"
 import * as Observability from "./Observability.ts"
 import { serverWebSocketOptions } from "./ServerWebSocket.ts"
 import * as Unattended from "./Unattended.ts"
@@ -60,13 +61,14 @@ const middleware = Layer.mergeAll(
 )
 
 /** Every route, over whatever ports are provided. */
-export const routes = (config: Pick<RoomkeyConfig, "corsOrigins">) =>
+export const routes = (config: RoomkeyConfig) =>
   Layer.mergeAll(
     HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
       Layer.provide(handlers),
       Layer.provide(middleware)
     ),
     HttpApiScalar.layer(Api, { path: "/docs", scalar: { withDefaultFonts: false } }),
+    Demo.layer(config),
     Edge.layer,
     cors(config.corsOrigins)
   )

@@ -1,0 +1,215 @@
+/// <reference lib="dom" />
+// One stay in one room: the microphone, who hears it, and what the server last said of both. Nothing leaves the
+// microphone unless its owner, the host and the role all let it.
+import type { Realtime } from "../client/index.ts"
+import type { Member } from "./MemberList.ts"
+import { Mesh, type PeerStats } from "./Mesh.ts"
+import { openMicrophone } from "./Microphone.ts"
+import { Speaking } from "./Speaking.ts"
+import { explain } from "./Texts.ts"
+
+export interface RoomView {
+  /** Something that the page shows has changed. */
+  readonly changed: () => void
+  /** For who does not see the list change. */
+  readonly announce: (text: string) => void
+  /** What somebody has to know. */
+  readonly notify: (text: string) => void
+  /** The room was left against one's will. */
+  readonly removed: (code: string) => void
+  /** Sound waits for a touch of the page. */
+  readonly soundBlocked: () => void
+  /** Where the audio elements go. */
+  readonly audio: HTMLElement
+}
+
+export class Room {
+  readonly #realtime: Realtime
+  readonly #view: RoomView
+  readonly #stops: ReadonlyArray<() => void>
+  #mesh: Mesh | undefined
+  #track: MediaStreamTrack | null = null
+  #speaking: Speaking | undefined
+  #wantsMute = false
+  #closed = false
+  /** One's own member as it was shown last, to tell what others have changed. */
+  #before: Member | undefined
+
+  constructor(realtime: Realtime, view: RoomView) {
+    this.#realtime = realtime
+    this.#view = view
+    const swallow = () => undefined
+    this.#stops = [
+      realtime.on("joined", () => this.#joined()),
+      realtime.on("user_joined", (member) => {
+        this.#mesh?.add(member.connection_id)
+        view.announce(`${member.username} joined`)
+        view.changed()
+      }),
+      realtime.on("user_left", (member) => {
+        this.#mesh?.remove(member.connection_id)
+        view.announce(`${member.username} left`)
+        view.changed()
+      }),
+      realtime.on("user_updated", (member) => {
+        if (member.connection_id === realtime.connectionId) this.#ownChanged(member)
+        view.changed()
+      }),
+      realtime.on("removed", ({ code }) => view.removed(code)),
+      // What comes from a member who has just left, or does not fit, concerns only the connection to that member.
+      realtime.on("webrtc_offer", ({ from, sdp }) => {
+        this.#mesh?.takeDescription(from, { type: "offer", sdp }).catch(swallow)
+      }),
+      realtime.on("webrtc_answer", ({ from, sdp }) => {
+        this.#mesh?.takeDescription(from, { type: "answer", sdp }).catch(swallow)
+      }),
+      realtime.on("ice_candidate", ({ candidate, from }) => {
+        this.#mesh?.takeCandidate(from, candidate).catch(swallow)
+      })
+    ]
+  }
+
+  get own(): Member | undefined {
+    return this.#realtime.members.get(this.#realtime.connectionId ?? "")
+  }
+
+  get maySpeak(): boolean {
+    return this.own !== undefined && this.own.role !== "listener"
+  }
+
+  get muted(): boolean {
+    return this.#wantsMute || this.own?.muted === true
+  }
+
+  /** Muted by somebody else, who alone can undo it. */
+  get mutedByHost(): boolean {
+    return this.own?.muted === true && !this.#wantsMute
+  }
+
+  async enter(channelId: number, listenOnly: boolean): Promise<void> {
+    if (!listenOnly) {
+      const microphone = await openMicrophone()
+      if (this.#closed) return microphone.track?.stop()
+      if (microphone.track === null) this.#view.notify(`${microphone.reason}, so you joined as a listener.`)
+      this.#track = microphone.track
+    }
+    await this.#realtime.connect()
+    if (this.#closed) return
+    await this.#realtime.join(channelId, this.#track === null ? "listener" : undefined)
+  }
+
+  async leave(): Promise<void> {
+    this.close()
+    await this.#realtime.leave()
+  }
+
+  /** Lets go of the microphone and of everybody, without a word to the server. */
+  close(): void {
+    this.#closed = true
+    for (const stop of this.#stops) stop()
+    this.#mesh?.close()
+    this.#mesh = undefined
+    this.#release()
+  }
+
+  /** Silence begins at once; speech begins when the server has agreed. */
+  async toggleMute(): Promise<void> {
+    if (!this.maySpeak) return
+    if (!this.muted) {
+      this.#wantsMute = true
+      this.#tune()
+      this.#view.changed()
+      await this.#realtime.mute(true)
+      return
+    }
+    if (this.mutedByHost) return this.#view.notify("The host muted you. Only the host can undo that.")
+    if (this.#track === null && !(await this.#open())) return
+    await this.#realtime.mute(false)
+    this.#wantsMute = false
+    this.#tune()
+    this.#view.changed()
+    if (this.mutedByHost) this.#view.notify("The host muted you. Only the host can undo that.")
+  }
+
+  play(): Promise<void> {
+    return this.#mesh?.play() ?? Promise.resolve()
+  }
+
+  async stats(): Promise<ReadonlyArray<PeerStats>> {
+    return await this.#mesh?.stats() ?? []
+  }
+
+  async #open(): Promise<boolean> {
+    const microphone = await openMicrophone()
+    if (this.#closed) {
+      microphone.track?.stop()
+      return false
+    }
+    if (microphone.track === null) this.#view.notify(`${microphone.reason}, so you cannot speak.`)
+    this.#track = microphone.track
+    return microphone.track !== null
+  }
+
+  /** Also after a reconnect: connection ids are new, so nothing of the old mesh is of use. */
+  #joined(): void {
+    const { connectionId, iceServers, members } = this.#realtime
+    if (connectionId === undefined) return
+    this.#mesh?.close()
+    this.#mesh = new Mesh(connectionId, null, {
+      iceServers: iceServers.map((server) => ({ ...server, urls: [...server.urls] })),
+      signals: this.#realtime,
+      audio: this.#view.audio,
+      onBlocked: this.#view.soundBlocked
+    })
+    this.#before = this.own
+    this.#tune()
+    for (const id of members.keys()) this.#mesh.add(id)
+    // Muted while there was nobody to tell.
+    if (this.#wantsMute && this.own?.muted === false) this.#do(this.#realtime.mute(true))
+    this.#view.changed()
+  }
+
+  #ownChanged(own: Member): void {
+    const before = this.#before
+    this.#before = own
+    if (own.role !== before?.role) this.#roleChanged(own, before)
+    else if (own.muted !== before?.muted && !this.#wantsMute) {
+      this.#view.notify(own.muted ? "The host muted you." : "The host unmuted you.")
+    }
+    this.#tune()
+  }
+
+  #roleChanged(own: Member, before: Member | undefined): void {
+    if (own.role === "listener") {
+      this.#release()
+      this.#view.notify("The host made you a listener.")
+    } else if (before?.role === "listener") {
+      // Nobody is on the air by another's doing.
+      this.#wantsMute = true
+      if (!own.muted) this.#do(this.#realtime.mute(true))
+      this.#view.notify("The host made you a speaker. Unmute yourself to speak.")
+    }
+  }
+
+  /** Makes what is sent agree with what may be. */
+  #tune(): void {
+    if (this.own !== undefined && !this.maySpeak) this.#release()
+    const track = this.#track
+    if (track !== null) {
+      track.enabled = !this.muted
+      this.#speaking ??= new Speaking(track, (speaking) => this.#realtime.speaking(speaking))
+    }
+    if (this.#mesh !== undefined) this.#do(this.#mesh.send(track))
+  }
+
+  #release(): void {
+    this.#speaking?.stop()
+    this.#speaking = undefined
+    this.#track?.stop()
+    this.#track = null
+  }
+
+  #do(promise: Promise<unknown>): void {
+    promise.catch((error: unknown) => this.#view.notify(explain(error)))
+  }
+}
