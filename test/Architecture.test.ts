@@ -18,6 +18,7 @@ const mayImport: Record<string, ReadonlyArray<string>> = {
   postgres: ["services", "domain", "Metrics.ts"],
   crypto: ["services", "domain", "Metrics.ts"],
   client: ["api", "domain"],
+  demo: ["client"],
   cli: ["api", "domain", "server", "Config.ts"],
   server: ["api", "flows", "services", "domain", "http", "ws", "postgres", "crypto", "Config.ts", "Metrics.ts"]
 }
@@ -58,6 +59,10 @@ describe("Architecture", () => {
       core.includes(part) && /^(?:effect\/(?:sql|http|socket)|@effect\/|node:)/.test(target)
     )
     assert.deepStrictEqual(found, [])
+  })
+
+  it("lets the page, which a browser loads unbuilt, import nothing but files", () => {
+    assert.deepStrictEqual(offenders((part, target) => part === "demo" && !target.startsWith(".")), [])
   })
 
   it("confines the runtime's own modules to the entries, server, crypto and postgres", () => {

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Option, Redacted } from "effect"
 import { inspect } from "node:util"
-import { RoomkeyConfig } from "../src/Config.ts"
+import { RoomkeyConfig, servesDemo } from "../src/Config.ts"
 
 const read = (environment: Record<string, string>) => RoomkeyConfig.parse(ConfigProvider.fromUnknown(environment))
 
@@ -21,6 +21,14 @@ describe("RoomkeyConfig", () => {
         [config.accessTtl, config.refreshGrace, config.sessionTtl].map(Duration.toSeconds),
         [90, 60, 14 * 86_400]
       )
+    }))
+
+  it.effect("serves the demo with the embedded database only, unless it is told", () =>
+    Effect.gen(function* () {
+      const postgres = { DATABASE_URL: "postgres://localhost/roomkey" }
+      const asked = [{}, postgres, { DEMO: "false" }, { ...postgres, DEMO: "true" }]
+      const served = yield* Effect.forEach(asked, (environment) => Effect.map(read(environment), servesDemo))
+      assert.deepEqual(served, [true, false, false, true])
     }))
 
   it.effect("refuses a wrong value by the variable's name", () =>
@@ -58,7 +66,8 @@ describe("RoomkeyConfig", () => {
         ],
         TURN_URLS: ["stun:stun.example", "turn:turn.example", "turn:turn.example,"],
         TURN_SECRET: ["secret"],
-        TURN_TTL: ["59 seconds", "25 hours"]
+        TURN_TTL: ["59 seconds", "25 hours"],
+        DEMO: ["maybe"]
       }
       for (const [name, values] of Object.entries(wrong)) {
         for (const value of values) {

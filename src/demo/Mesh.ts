@@ -197,6 +197,6 @@ export class Mesh {
   }
 
   close(): void {
-    for (const id of [...this.#peers.keys()]) this.remove(id)
+    for (const id of this.#peers.keys()) this.remove(id)
   }
 }
