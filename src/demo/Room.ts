@@ -69,8 +69,9 @@ export class Room {
     ]
   }
 
+  /** Oneself; while disconnected, as last heard: the others still are. */
   get own(): Member | undefined {
-    return this.#realtime.members.get(this.#realtime.connectionId ?? "")
+    return this.#realtime.members.get(this.#realtime.connectionId ?? "") ?? this.#before
   }
 
   get maySpeak(): boolean {
@@ -119,7 +120,7 @@ export class Room {
       this.#wantsMute = true
       this.#tune()
       this.#view.changed()
-      await this.#realtime.mute(true)
+      await this.#tellMuted()
       return
     }
     if (this.mutedByHost) return this.#view.notify("The host muted you. Only the host can undo that.")
@@ -137,6 +138,11 @@ export class Room {
 
   async stats(): Promise<ReadonlyArray<PeerStats>> {
     return await this.#mesh?.stats() ?? []
+  }
+
+  /** Without a connection, the rejoin tells it. */
+  async #tellMuted(): Promise<void> {
+    if (this.#realtime.state === "open") await this.#realtime.mute(true)
   }
 
   async #open(): Promise<boolean> {
@@ -165,7 +171,7 @@ export class Room {
     this.#tune()
     for (const id of members.keys()) this.#mesh.add(id)
     // Muted while there was nobody to tell.
-    if (this.#wantsMute && this.own?.muted === false) this.#do(this.#realtime.mute(true))
+    if (this.#wantsMute && this.own?.muted === false) this.#do(this.#tellMuted())
     this.#view.changed()
   }
 
@@ -186,7 +192,7 @@ export class Room {
     } else if (before?.role === "listener") {
       // Nobody is on the air by another's doing.
       this.#wantsMute = true
-      if (!own.muted) this.#do(this.#realtime.mute(true))
+      if (!own.muted) this.#do(this.#tellMuted())
       this.#view.notify("The host made you a speaker. Unmute yourself to speak.")
     }
   }

@@ -22,7 +22,7 @@ const byCode: Readonly<Record<string, string>> = {
 
 export const textOf = (code: string): string | undefined => byCode[code]
 
-export const explain = (error: unknown): string => {
+export const explain = (error: unknown, here: Readonly<Record<string, string>> = {}): string => {
   if (!(error instanceof RoomkeyError)) return "Something went wrong. Please reload the page."
-  return textOf(error.code) ?? error.errors[0]?.message ?? error.detail
+  return here[error.code] ?? textOf(error.code) ?? error.errors[0]?.message ?? error.detail
 }

@@ -97,15 +97,16 @@ const act: Act = (member, action) => {
     : action === "mute" || action === "unmute"
     ? realtime.mute(action === "mute", connection_id)
     : realtime.setRole(connection_id, action === "make_speaker" ? "speaker" : "listener")
-  done.catch((error: unknown) => notify(explain(error)))
+  notify("")
+  done.catch((error: unknown) => notify(explain(error, { not_found: `${member.username} is not here any more.` })))
 }
 
 const members = new MemberList(page.members, act, () => page.roomTitle.focus())
 
 const showRoom = ({ realtime, room }: Stay): void => {
   if (room === undefined) return
-  members.show(realtime.members, realtime.connectionId)
   const isIn = room.own !== undefined
+  members.show(realtime.members, room.own?.connection_id)
   page.mute.hidden = !room.maySpeak
   page.mute.setAttribute("aria-pressed", String(room.muted))
   page.muteState.textContent = !isIn
@@ -224,6 +225,7 @@ const begin = (auth: Auth): void => {
     if (stay !== current) return
     page.status.textContent = states[state]
     page.status.dataset["state"] = state
+    if (state === "closed" && auth.session !== null) notify("You are disconnected. Please reload the page.")
     showRoom(current)
   })
   const stop = auth.onChange((session, code) => {
@@ -300,6 +302,7 @@ page.changeName.addEventListener("click", () => {
 
 const toggleMute = (): void => {
   const room = stay?.room
+  if (room !== undefined) notify("")
   room?.toggleMute().catch((error: unknown) => notify(explain(error)))
 }
 
@@ -320,6 +323,8 @@ document.addEventListener("keydown", (event) => {
 
 addEventListener("popstate", () => void follow())
 addEventListener("pagehide", () => stay?.room?.close())
+// A page that the browser had put aside comes back with nothing of what was open.
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload())
 
 /** New rooms of others show up while one looks at the list. */
 const lookEveryMillis = 3000

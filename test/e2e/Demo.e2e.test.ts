@@ -10,14 +10,15 @@ import { freePort, runtime, type Service, start, tempDir } from "./support/Proce
 
 const executablePath = process.env["ROOMKEY_CHROMIUM"] ?? "/usr/bin/chromium"
 
-const openBrowser = (): Promise<Browser> =>
+/** Whoever is asked for the microphone says yes, or, with `refusing`, no. */
+const openBrowser = ({ refusing = false } = {}): Promise<Browser> =>
   chromium.launch({
     executablePath,
     args: [
       "--no-sandbox",
       "--disable-dev-shm-usage",
       "--use-fake-device-for-media-stream",
-      "--use-fake-ui-for-media-stream",
+      ...(refusing ? [] : ["--use-fake-ui-for-media-stream"]),
       "--autoplay-policy=no-user-gesture-required",
       // Names of the local network, which a container has nobody to resolve.
       "--disable-features=WebRtcHideLocalIpsWithMdns"
@@ -236,4 +237,87 @@ describe(`Demo on ${runtime}`, () => {
       assert.deepEqual(complaints.filter((complaint) => !expected.test(complaint)), [])
     }
   }, 180_000)
+
+  it("lets who only listens be heard when the host wants it and they do, and be sent out", async ({ skip }) => {
+    skip(!existsSync(executablePath), `there is no ${executablePath}`)
+    using dir = tempDir()
+    await using service = await start({ DATA_DIR: join(dir.path, "data") })
+    const url = `${service.url}/demo`
+    await using browser = await openBrowser()
+    const ada = await Person.at(browser, url)
+    await ada.pickName("Ada")
+    await ada.makeRoom("Stage")
+    const eve = await Person.at(browser, url)
+    await eve.pickName("Eve")
+    await eve.page.getByLabel("Only listen").check()
+    await eve.join("Stage")
+    await ada.sees("Eve", "Listening")
+    await eve.hears()
+    await ada.hearsNothing()
+
+    await ada.page.getByRole("button", { name: "Make speaker Eve" }).click()
+    await eve.page.getByText("Unmute yourself to speak.").waitFor()
+    await ada.sees("Eve", "Muted")
+    await ada.hearsNothing()
+    await eve.page.getByRole("button", { name: "Mute", exact: true }).click()
+    await Promise.all([ada.hears(), eve.hears()])
+
+    await ada.page.getByRole("button", { name: "Make listener Eve" }).click()
+    await eve.page.getByText("You are listening.").waitFor()
+    await ada.hearsNothing()
+    await eve.hears()
+
+    await ada.page.getByRole("button", { name: "Remove Eve" }).click()
+    await eve.page.getByRole("heading", { name: "Rooms" }).waitFor()
+    await eve.page.getByText("You were removed from the room.").waitFor()
+    await ada.row("Eve").waitFor({ state: "detached" })
+    assert.deepEqual([await ada.stats(), await eve.stats()], [[], []])
+    assert.deepEqual([ada.complaints, eve.complaints], [[], []])
+  }, 120_000)
+
+  it("goes by keyboard alone, shows any name as text, and lets in who refuses the microphone", async ({ skip }) => {
+    skip(!existsSync(executablePath), `there is no ${executablePath}`)
+    using dir = tempDir()
+    await using service = await start({ DATA_DIR: join(dir.path, "data") })
+    const url = `${service.url}/demo`
+    const name = "<img src=x onerror=alert(1)>"
+    await using browser = await openBrowser({ refusing: true })
+    const mallory = await Person.at(browser, url)
+    const { keyboard } = mallory.page
+    const focused = () => mallory.page.evaluate(() => window.document.activeElement.textContent.trim())
+    await mallory.page.getByRole("textbox", { name: "Name" }).and(mallory.page.locator(":focus")).waitFor()
+    await keyboard.type(name)
+    await keyboard.press("Enter")
+    await mallory.page.getByText("No rooms yet.").waitFor()
+    assert.strictEqual(await focused(), "Rooms")
+    for (let n = 0; n < 3; n++) await keyboard.press("Tab")
+    await keyboard.type("<b>Nook</b>")
+    await keyboard.press("Enter")
+    await mallory.page.getByRole("heading", { name: "<b>Nook</b>" }).waitFor()
+    await mallory.sees(`${name} (you)`, "Listening")
+    await mallory.page.getByText("This page may not use your microphone, so you joined as a listener.").waitFor()
+    await shoot(mallory, "refused")
+    await keyboard.press("Tab")
+    assert.strictEqual(await focused(), "Leave")
+    await keyboard.press("Enter")
+    await mallory.page.getByRole("button", { name: "Join <b>Nook</b>" }).waitFor()
+    assert.strictEqual(await focused(), "Rooms")
+    for (let n = 0; n < 3; n++) await keyboard.press("Tab")
+    await keyboard.press("Enter")
+    await mallory.sees(`${name} (you)`)
+    await mallory.page.goBack()
+    await mallory.page.getByRole("heading", { name: "Rooms" }).waitFor()
+
+    const other = await Person.at(browser, url)
+    await other.page.getByRole("textbox", { name: "Name" }).fill(name)
+    await other.page.getByRole("button", { name: "Continue" }).click()
+    await other.page.getByText("Somebody has that name already.").waitFor()
+    assert.deepEqual(await other.violations(), [])
+    await shoot(other, "taken")
+    assert.deepEqual(mallory.complaints, [])
+
+    // The name is the browser's own: signed out, it comes back to it.
+    await mallory.page.getByRole("button", { name: "Sign out" }).click()
+    await mallory.pickName(name)
+  }, 120_000)
 })
