@@ -38,7 +38,7 @@ const setText = (element: HTMLElement, text: string): void => {
 const initialOf = (name: string): string => [...new Intl.Segmenter().segment(name)][0]?.segment.toUpperCase() ?? ""
 
 const voiceOf = ({ muted, role, speaking }: Member): string =>
-  role === "listener" ? "Listening" : muted ? "Muted" : speaking ? "Speaking" : ""
+  role === "listener" ? "" : muted ? "Muted" : speaking ? "Speaking" : ""
 
 class Row {
   readonly element: HTMLLIElement

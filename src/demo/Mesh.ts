@@ -151,19 +151,18 @@ const directionFor = (track: MediaStreamTrack | null): RTCRtpTransceiverDirectio
 /** The peer connections of one stay in one room. Connection ids are new after every reconnect, and so is the mesh. */
 export class Mesh {
   readonly #peers = new Map<string, Peer>()
-  readonly #ownId: string
+  readonly ownId: string
   readonly #settings: Settings
-  #track: MediaStreamTrack | null
+  #track: MediaStreamTrack | null = null
 
-  constructor(ownId: string, track: MediaStreamTrack | null, settings: Settings) {
-    this.#ownId = ownId
-    this.#track = track
+  constructor(ownId: string, settings: Settings) {
+    this.ownId = ownId
     this.#settings = settings
   }
 
   add(id: string): void {
-    if (id === this.#ownId || this.#peers.has(id)) return
-    this.#peers.set(id, new Peer(id, this.#ownId < id, this.#track, this.#settings))
+    if (id === this.ownId || this.#peers.has(id)) return
+    this.#peers.set(id, new Peer(id, this.ownId < id, this.#track, this.#settings))
   }
 
   remove(id: string): void {

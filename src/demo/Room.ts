@@ -1,9 +1,9 @@
 /// <reference lib="dom" />
 // One stay in one room: the microphone, who hears it, and what the server last said of both. Nothing leaves the
 // microphone unless its owner, the host and the role all let it.
-import type { Realtime } from "../client/index.ts"
+import { type Realtime, RoomkeyError } from "../client/index.ts"
 import type { Member } from "./MemberList.ts"
-import { Mesh, type PeerStats } from "./Mesh.ts"
+import { Mesh, type PeerStats, type Signals } from "./Mesh.ts"
 import { openMicrophone } from "./Microphone.ts"
 import { Speaking } from "./Speaking.ts"
 import { explain } from "./Texts.ts"
@@ -23,6 +23,12 @@ export interface RoomView {
   readonly audio: HTMLElement
 }
 
+const isRefused = (error: unknown): boolean => error instanceof RoomkeyError && error.code === "not_allowed"
+
+/** An answer that takes back what it promised to send. */
+const receiveOnly = (sdp: string): string =>
+  sdp.replace(/^a=sendrecv$/gm, "a=recvonly").replace(/^a=sendonly$/gm, "a=inactive")
+
 export class Room {
   readonly #realtime: Realtime
   readonly #view: RoomView
@@ -31,6 +37,11 @@ export class Room {
   #track: MediaStreamTrack | null = null
   #speaking: Speaking | undefined
   #wantsMute = false
+  /** Asked for no more than to listen: then no host can give more. */
+  #choseToListen = false
+  #isAsking = false
+  /** A guest where only speakers speak; the server says so only when one tries. */
+  #isRefused = false
   #closed = false
   /** One's own member as it was shown last, to tell what others have changed. */
   #before: Member | undefined
@@ -75,7 +86,12 @@ export class Room {
   }
 
   get maySpeak(): boolean {
-    return this.own !== undefined && this.own.role !== "listener"
+    return this.own !== undefined && this.own.role !== "listener" && !this.#isRefused
+  }
+
+  /** Whether one listens only because one wanted to. */
+  get mayAskToSpeak(): boolean {
+    return this.own?.role === "listener" && this.#choseToListen
   }
 
   get muted(): boolean {
@@ -96,7 +112,19 @@ export class Room {
     }
     await this.#realtime.connect()
     if (this.#closed) return
-    await this.#realtime.join(channelId, this.#track === null ? "listener" : undefined)
+    this.#choseToListen = this.#track === null
+    await this.#realtime.join(channelId, this.#choseToListen ? "listener" : undefined)
+  }
+
+  async speak(): Promise<void> {
+    const { channelId } = this.#realtime
+    if (!this.mayAskToSpeak || channelId === undefined || !(await this.#open())) return
+    this.#choseToListen = false
+    this.#isAsking = true
+    await this.#realtime.join(channelId).finally(() => {
+      this.#isAsking = false
+    })
+    if (this.own?.role === "listener") this.#view.notify("The host lets you listen only.")
   }
 
   async leave(): Promise<void> {
@@ -156,22 +184,58 @@ export class Room {
     return microphone.track !== null
   }
 
-  /** Also after a reconnect: connection ids are new, so nothing of the old mesh is of use. */
+  /** Connection ids are new after a reconnect, and nothing of the old mesh is of use then. */
   #joined(): void {
     const { connectionId, iceServers, members } = this.#realtime
     if (connectionId === undefined) return
-    this.#mesh?.close()
-    this.#mesh = new Mesh(connectionId, null, {
-      iceServers: iceServers.map((server) => ({ ...server, urls: [...server.urls] })),
-      signals: this.#realtime,
-      audio: this.#view.audio,
-      onBlocked: this.#view.soundBlocked
-    })
+    if (this.#mesh?.ownId !== connectionId) {
+      this.#mesh?.close()
+      this.#isRefused = false
+      this.#mesh = new Mesh(connectionId, {
+        iceServers: iceServers.map((server) => ({ ...server, urls: [...server.urls] })),
+        signals: this.#signals(),
+        audio: this.#view.audio,
+        onBlocked: this.#view.soundBlocked
+      })
+    }
     this.#before = this.own
     this.#tune()
     for (const id of members.keys()) this.#mesh.add(id)
     // Muted while there was nobody to tell.
     if (this.#wantsMute && this.own?.muted === false) this.#do(this.#tellMuted())
+    this.#view.changed()
+  }
+
+  #signals(): Signals {
+    const realtime = this.#realtime
+    return {
+      sendOffer: async (to, sdp) => {
+        try {
+          await realtime.sendOffer(to, sdp)
+        } catch (error) {
+          if (isRefused(error)) this.#refused()
+          throw error
+        }
+      },
+      sendAnswer: async (to, sdp) => {
+        try {
+          await realtime.sendAnswer(to, sdp)
+        } catch (error) {
+          if (!isRefused(error)) throw error
+          // The other side waits for an answer: this one, and then an offer that says the same.
+          this.#refused()
+          await realtime.sendAnswer(to, receiveOnly(sdp))
+        }
+      },
+      sendCandidate: (to, candidate) => realtime.sendCandidate(to, candidate)
+    }
+  }
+
+  #refused(): void {
+    if (this.#isRefused || !this.maySpeak) return
+    this.#isRefused = true
+    this.#view.notify("Only speakers may talk in this room.")
+    this.#tune()
     this.#view.changed()
   }
 
@@ -186,10 +250,12 @@ export class Room {
   }
 
   #roleChanged(own: Member, before: Member | undefined): void {
+    const wasListening = before?.role === "listener" || this.#isRefused
+    this.#isRefused = false
     if (own.role === "listener") {
       this.#release()
       this.#view.notify("The host made you a listener.")
-    } else if (before?.role === "listener") {
+    } else if (wasListening && !this.#isAsking) {
       // Nobody is on the air by another's doing.
       this.#wantsMute = true
       if (!own.muted) this.#do(this.#tellMuted())

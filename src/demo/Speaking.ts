@@ -2,9 +2,12 @@
 // Whether somebody speaks into a microphone: by its loudness, with a pause short enough to be a breath not counted.
 
 /** Root mean square of samples between -1 and 1. */
-const loud = 0.02
+const loud = 0.01
 
 const lookEveryMillis = 100
+
+/** More than passes between two looks, so that nothing is missed: 170 ms at 48 kHz. */
+const lookBackSamples = 8192
 
 const breathMillis = 500
 
@@ -15,9 +18,9 @@ export class Speaking {
 
   constructor(track: MediaStreamTrack, onChange: (speaking: boolean) => void) {
     const analyser = this.#context.createAnalyser()
-    analyser.fftSize = 2048
+    analyser.fftSize = lookBackSamples
     this.#context.createMediaStreamSource(new MediaStream([track])).connect(analyser)
-    const samples = new Float32Array(analyser.fftSize)
+    const samples = new Float32Array(lookBackSamples)
     let lastLoud = -Infinity
     this.#timer = setInterval(() => {
       analyser.getFloatTimeDomainData(samples)

@@ -39,8 +39,10 @@ const page = {
   members: find("members", HTMLElement),
   mute: find("mute", HTMLButtonElement),
   muteState: find("mute-state", HTMLElement),
+  speak: find("speak", HTMLButtonElement),
   sound: find("sound", HTMLButtonElement),
   leave: find("leave", HTMLButtonElement),
+  shortcutField: find("field-shortcut", HTMLElement),
   shortcut: find("shortcut", HTMLInputElement),
   audio: find("audio", HTMLElement)
 }
@@ -88,17 +90,33 @@ interface Stay {
 let stay: Stay | undefined
 let appId = ""
 
+/** Long enough for what was decided to show. */
+const decisionMillis = 1500
+
 const act: Act = (member, action) => {
   const realtime = stay?.realtime
   if (realtime === undefined) return
-  const { connection_id } = member
-  const done = action === "remove"
-    ? realtime.remove(connection_id)
-    : action === "mute" || action === "unmute"
-    ? realtime.mute(action === "mute", connection_id)
-    : realtime.setRole(connection_id, action === "make_speaker" ? "speaker" : "listener")
+  const { connection_id, username } = member
+  const decide = () => {
+    switch (action) {
+      case "remove":
+        return realtime.remove(connection_id)
+      case "mute":
+      case "unmute":
+        return realtime.mute(action === "mute", connection_id)
+      case "make_listener":
+        return realtime.setRole(connection_id, "listener")
+      case "make_speaker":
+        return realtime.setRole(connection_id, "speaker").then(() =>
+          setTimeout(() => {
+            const { role } = realtime.members.get(connection_id) ?? {}
+            if (role === "listener") notify(`${username} may speak, but has chosen to listen.`)
+          }, decisionMillis)
+        )
+    }
+  }
   notify("")
-  done.catch((error: unknown) => notify(explain(error, { not_found: `${member.username} is not here any more.` })))
+  decide().catch((error: unknown) => notify(explain(error, { not_found: `${username} is not here any more.` })))
 }
 
 const members = new MemberList(page.members, act, () => page.roomTitle.focus())
@@ -107,7 +125,12 @@ const showRoom = ({ realtime, room }: Stay): void => {
   if (room === undefined) return
   const isIn = room.own !== undefined
   members.show(realtime.members, room.own?.connection_id)
+  const focused = document.activeElement
   page.mute.hidden = !room.maySpeak
+  page.shortcutField.hidden = !room.maySpeak
+  page.speak.hidden = !room.mayAskToSpeak
+  if (focused === page.speak && page.speak.hidden) page.mute.focus()
+  if (focused === page.mute && page.mute.hidden) page.leave.focus()
   page.mute.setAttribute("aria-pressed", String(room.muted))
   page.muteState.textContent = !isIn
     ? ""
@@ -307,6 +330,10 @@ const toggleMute = (): void => {
 }
 
 page.mute.addEventListener("click", toggleMute)
+page.speak.addEventListener("click", () => {
+  notify("")
+  stay?.room?.speak().catch((error: unknown) => notify(explain(error)))
+})
 page.leave.addEventListener("click", () => goTo(undefined))
 page.sound.addEventListener("click", () => {
   stay?.room?.play().then(() => {
