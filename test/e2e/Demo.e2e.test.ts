@@ -291,6 +291,39 @@ describe(`Demo on ${runtime}`, () => {
     assert.deepEqual([ada.complaints, eve.complaints], [[], []])
   }, 120_000)
 
+  it("sends nothing of a guest where only speakers speak, until the guest is one", async ({ skip }) => {
+    skip(!existsSync(executablePath), `there is no ${executablePath}`)
+    using dir = tempDir()
+    await using service = await start({ DATA_DIR: join(dir.path, "data") })
+    const bearer = apiKeyOf(service)
+    const ask = async (method: string, path: string, json?: unknown) =>
+      (await call(service, method, `/api/tenant/${path}`, { bearer, json })).body
+    const { id } = await ask("POST", "channels", { name: "Panel", who_may_speak: "speakers" })
+    const makeSpeaker = async (name: string) => {
+      const { users } = await ask("GET", `users?search=${name}`)
+      await ask("PATCH", `channels/${id}/users/${users[0].id}`, { role: "speaker" })
+    }
+    const url = `${service.url}/demo`
+    await using browser = await openBrowser()
+    const ada = await Person.at(browser, url)
+    const bob = await Person.at(browser, url)
+    await ada.pickName("Ada")
+    await makeSpeaker("Ada")
+    await ada.join("Panel")
+    await bob.pickName("Bob")
+    await bob.join("Panel")
+    await bob.page.getByText("Only speakers may talk in this room.").waitFor()
+    await bob.page.getByText("You are listening.").waitFor()
+    await bob.hears()
+    await ada.hearsNothing()
+
+    await makeSpeaker("Bob")
+    await bob.page.getByText("Unmute yourself to speak.").waitFor()
+    await bob.page.getByRole("button", { name: "Mute", exact: true }).click()
+    await Promise.all([ada.hears(), bob.hears()])
+    assert.deepEqual([ada.complaints, bob.complaints], [[], []])
+  }, 120_000)
+
   it("goes by keyboard alone, shows any name as text, and lets in who refuses the microphone", async ({ skip }) => {
     skip(!existsSync(executablePath), `there is no ${executablePath}`)
     using dir = tempDir()
