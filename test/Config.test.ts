@@ -26,7 +26,10 @@ describe("RoomkeyConfig", () => {
   it.effect("serves the demo with the embedded database only, unless it is told", () =>
     Effect.gen(function* () {
       const postgres = { DATABASE_URL: "postgres://localhost/roomkey" }
-      const asked = [{}, postgres, { DEMO: "false" }, { ...postgres, DEMO: "true" }]
+      const asked: ReadonlyArray<Record<string, string>> = [{}, postgres, { DEMO: "false" }, {
+        ...postgres,
+        DEMO: "true"
+      }]
       const served = yield* Effect.forEach(asked, (environment) => Effect.map(read(environment), servesDemo))
       assert.deepEqual(served, [true, false, false, true])
     }))

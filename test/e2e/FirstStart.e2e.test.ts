@@ -23,7 +23,11 @@ describe(`FirstStart on ${runtime}`, () => {
     await using _first = first
     const [line] = await first.waitFor(/^.*curl .*\/api\/auth\/auto.*$/m)
     const [apiKey] = await first.waitFor(/vc_[0-9a-f]{64}/)
-    await first.waitFor(/vc_app_[0-9a-f]{32}/)
+    const [appId] = await first.waitFor(/vc_app_[0-9a-f]{32}/)
+    const [demo] = await first.waitFor(/http:\/\/localhost:\d+\/demo$/m)
+    assert.strictEqual((await fetch(demo.replace("localhost", "127.0.0.1"))).status, 200)
+    const newcomer = { app_id: appId, username: "grace", password: "a password of her own" }
+    assert.strictEqual((await call(first, "POST", "/api/register", { json: newcomer })).status, 201)
 
     const { status, body } = await paste(line)
     assert.strictEqual(status, "200")
@@ -43,8 +47,22 @@ describe(`FirstStart on ${runtime}`, () => {
     assert.notMatch(second.output, /vc_[0-9a-f]{64}/)
     assert.deepEqual((await me(second, body.token)).body, byHeader.body)
     assert.strictEqual((await refresh(second, body.refresh_token)).status, 200)
+    assert.strictEqual((await call(second, "GET", "/demo/config.json")).body.app_id, appId)
     const again = await call(second, "POST", "/api/auth/auto", { bearer: apiKey, json: { username: "ada" } })
     assert.strictEqual(again.body.user.id, byHeader.body.id)
+  })
+
+  it("lets nobody register, and has no page, with DEMO=false", async () => {
+    using dir = tempDir()
+    await using service = await start({ DATA_DIR: dir.path, DEMO: "false" })
+    const [app_id] = await service.waitFor(/vc_app_[0-9a-f]{32}/)
+    assert.notInclude(service.output, "/demo")
+    assert.strictEqual((await call(service, "GET", "/demo/")).status, 404)
+    const newcomer = { app_id, username: "grace", password: "a password of her own" }
+    assert.strictEqual(
+      (await call(service, "POST", "/api/register", { json: newcomer })).body.code,
+      "registration_disabled"
+    )
   })
 
   it("makes an admin key that only its owner can read, and that works after a restart", async () => {

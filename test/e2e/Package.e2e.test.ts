@@ -59,6 +59,11 @@ describe("Package", () => {
     const env = { PATH, HOST: "127.0.0.1", PORT: "0", DATA_DIR: join(dir.path, "data") }
     await using served = new Service([roomkey, "serve"], env, dir.path)
     const [, port] = await served.waitFor(/Listening on http:\/\/[^\s"]*:(\d+)/)
+    const script = async (path: string) => (await fetch(`http://127.0.0.1:${port}/demo/${path}`)).text()
+    assert.include(await script(""), 'src="app/demo.js"')
+    assert.include(await script("app/demo.js"), 'from "../client/index.js"')
+    assert.include(await script("client/index.js"), 'from "./Realtime.js"')
+    assert.include(await script("demo.css"), "prefers-color-scheme")
     // The admin key is the one that the instance has just made in the data directory.
     await using listed = new Service([roomkey, "tenant", "list", "--url", `http://127.0.0.1:${port}`], env, dir.path)
     assert.deepEqual(await listed.exited, { code: 0, signal: null }, listed.output)
