@@ -200,9 +200,14 @@ describe(`Demo on ${runtime}`, () => {
     await ada.hears()
 
     assert.deepEqual(await first.signal("SIGTERM"), { code: 0, signal: null })
-    const before = (await ada.heard())?.connectionId
+    const connectionIds = (person: Person) =>
+      person.stats().then((stats) => stats.map(({ connectionId }) => connectionId))
+    const before = [...await connectionIds(ada), ...await connectionIds(bob)]
     await using second = await start(env)
-    const isBack = async (person: Person) => ![undefined, before].includes((await person.heard())?.connectionId)
+    const isBack = async (person: Person) => {
+      const [id, ...more] = await connectionIds(person)
+      return id !== undefined && !before.includes(id) && more.length === 0
+    }
     await eventually(30, "both back in the room", async () => await isBack(ada) && await isBack(bob))
     await ada.sees("Ada (you)", "Host")
     await ada.sees("Bob")
