@@ -22,13 +22,17 @@ export interface PeerStats {
 }
 
 interface Settings {
-  readonly iceServers: ReadonlyArray<RTCIceServer>
   readonly signals: Signals
   /** Where the audio elements go. */
   readonly audio: HTMLElement
   /** The browser does not play sound before the page was touched. */
   readonly onBlocked: () => void
 }
+
+const configurationFor = (iceServers: Array<RTCIceServer>): RTCConfiguration => ({
+  iceServers,
+  bundlePolicy: "max-bundle"
+})
 
 class Peer {
   readonly #id: string
@@ -41,14 +45,20 @@ class Peer {
   #takingAnswer = false
   #ignoringOffer = false
 
-  constructor(id: string, polite: boolean, track: MediaStreamTrack | null, settings: Settings) {
+  constructor(
+    id: string,
+    polite: boolean,
+    track: MediaStreamTrack | null,
+    iceServers: Array<RTCIceServer>,
+    settings: Settings
+  ) {
     this.#id = id
     this.#polite = polite
     this.#track = track
     this.#settings = settings
     this.#player.autoplay = true
     settings.audio.append(this.#player)
-    const connection = new RTCPeerConnection({ iceServers: [...settings.iceServers], bundlePolicy: "max-bundle" })
+    const connection = new RTCPeerConnection(configurationFor(iceServers))
     this.#connection = connection
     connection.addEventListener("negotiationneeded", () => void this.#offer())
     connection.addEventListener("icecandidate", ({ candidate }) => this.#found(candidate))
@@ -92,6 +102,11 @@ class Peer {
     if (line === undefined) return
     line.direction = directionFor(track)
     await line.sender.replaceTrack(track)
+  }
+
+  /** For when the way to the other side has to be found anew. */
+  relayBy(iceServers: Array<RTCIceServer>): void {
+    this.#connection.setConfiguration(configurationFor(iceServers))
   }
 
   async play(): Promise<void> {
@@ -154,15 +169,17 @@ export class Mesh {
   readonly ownId: string
   readonly #settings: Settings
   #track: MediaStreamTrack | null = null
+  #iceServers: Array<RTCIceServer>
 
-  constructor(ownId: string, settings: Settings) {
+  constructor(ownId: string, iceServers: Array<RTCIceServer>, settings: Settings) {
     this.ownId = ownId
+    this.#iceServers = iceServers
     this.#settings = settings
   }
 
   add(id: string): void {
     if (id === this.ownId || this.#peers.has(id)) return
-    this.#peers.set(id, new Peer(id, this.ownId < id, this.#track, this.#settings))
+    this.#peers.set(id, new Peer(id, this.ownId < id, this.#track, this.#iceServers, this.#settings))
   }
 
   remove(id: string): void {
@@ -179,6 +196,12 @@ export class Mesh {
     await this.#peers.get(from)?.addCandidate(
       typeof candidate === "string" ? { candidate, sdpMLineIndex: 0 } : candidate
     )
+  }
+
+  /** Credentials for relays end; who comes later needs newer ones. */
+  relayBy(iceServers: Array<RTCIceServer>): void {
+    this.#iceServers = iceServers
+    for (const peer of this.#peers.values()) peer.relayBy(iceServers)
   }
 
   /** Sends `track` to everybody, or, with `null`, only listens. */

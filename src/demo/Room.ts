@@ -23,6 +23,15 @@ export interface RoomView {
   readonly audio: HTMLElement
 }
 
+/** The answer of `GET /api/ice-servers`. */
+export interface IceServers {
+  readonly ice_servers: Array<RTCIceServer>
+  /** Seconds; `null` for ever. */
+  readonly expires_in: number | null
+}
+
+const retryMillis = 15_000
+
 const isRefused = (error: unknown): boolean => error instanceof RoomkeyError && error.code === "not_allowed"
 
 /** An answer that takes back what it promised to send. */
@@ -32,6 +41,8 @@ const receiveOnly = (sdp: string): string =>
 export class Room {
   readonly #realtime: Realtime
   readonly #view: RoomView
+  readonly #readIceServers: () => Promise<IceServers>
+  #iceTimer: ReturnType<typeof setTimeout> | undefined
   readonly #stops: ReadonlyArray<() => void>
   #mesh: Mesh | undefined
   #track: MediaStreamTrack | null = null
@@ -46,8 +57,9 @@ export class Room {
   /** One's own member as it was shown last, to tell what others have changed. */
   #before: Member | undefined
 
-  constructor(realtime: Realtime, view: RoomView) {
+  constructor(realtime: Realtime, readIceServers: () => Promise<IceServers>, view: RoomView) {
     this.#realtime = realtime
+    this.#readIceServers = readIceServers
     this.#view = view
     const swallow = () => undefined
     this.#stops = [
@@ -136,6 +148,7 @@ export class Room {
   close(): void {
     this.#closed = true
     for (const stop of this.#stops) stop()
+    clearTimeout(this.#iceTimer)
     this.#mesh?.close()
     this.#mesh = undefined
     this.#release()
@@ -191,12 +204,12 @@ export class Room {
     if (this.#mesh?.ownId !== connectionId) {
       this.#mesh?.close()
       this.#isRefused = false
-      this.#mesh = new Mesh(connectionId, {
-        iceServers: iceServers.map((server) => ({ ...server, urls: [...server.urls] })),
+      this.#mesh = new Mesh(connectionId, iceServers, {
         signals: this.#signals(),
         audio: this.#view.audio,
         onBlocked: this.#view.soundBlocked
       })
+      void this.#keepIceServers(this.#mesh)
     }
     this.#before = this.own
     this.#tune()
@@ -204,6 +217,21 @@ export class Room {
     // Muted while there was nobody to tell.
     if (this.#wantsMute && this.own?.muted === false) this.#do(this.#tellMuted())
     this.#view.changed()
+  }
+
+  /** Reads them again at half of their life, as long as the mesh is in use. */
+  async #keepIceServers(mesh: Mesh): Promise<void> {
+    clearTimeout(this.#iceTimer)
+    let next: number | null = retryMillis
+    try {
+      const { expires_in, ice_servers } = await this.#readIceServers()
+      next = expires_in === null ? null : expires_in * 500
+      if (mesh === this.#mesh) mesh.relayBy(ice_servers)
+    } catch {
+      // What is known goes on for now.
+    }
+    if (mesh !== this.#mesh || next === null) return
+    this.#iceTimer = setTimeout(() => void this.#keepIceServers(mesh), next)
   }
 
   #signals(): Signals {

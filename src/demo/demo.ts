@@ -203,7 +203,7 @@ const showRooms = async (current: Stay): Promise<void> => {
 }
 
 const enterRoom = async (current: Stay, id: number): Promise<void> => {
-  const room = new Room(current.realtime, {
+  const room = new Room(current.realtime, () => current.auth.call("GET", "/api/ice-servers"), {
     changed: () => showRoom(current),
     announce,
     notify,

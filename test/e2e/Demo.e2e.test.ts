@@ -139,6 +139,7 @@ class Person {
   }
 }
 
+/** A folder for pictures of the page, to be looked at. */
 const screenshots = process.env["ROOMKEY_SCREENSHOTS"]
 
 const shoot = async (person: Person, name: string): Promise<void> => {
