@@ -1,9 +1,10 @@
 /// <reference lib="dom" />
 // The microphone, or in words for its owner why there is none.
 
-export type Microphone =
-  | { readonly track: MediaStreamTrack }
-  | { readonly track: null; readonly reason: string }
+export interface Microphone {
+  readonly track: MediaStreamTrack | null
+  readonly reason: string
+}
 
 const reasons: Readonly<Record<string, string>> = {
   NotAllowedError: "This page may not use your microphone",

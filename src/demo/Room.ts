@@ -117,10 +117,7 @@ export class Room {
 
   async enter(channelId: number, listenOnly: boolean): Promise<void> {
     if (!listenOnly) {
-      const microphone = await openMicrophone()
-      if (this.#closed) return microphone.track?.stop()
-      if (microphone.track === null) this.#view.notify(`${microphone.reason}, so you joined as a listener.`)
-      this.#track = microphone.track
+      await this.#open("so you joined as a listener")
     }
     await this.#realtime.connect()
     if (this.#closed) return
@@ -130,13 +127,18 @@ export class Room {
 
   async speak(): Promise<void> {
     const { channelId } = this.#realtime
-    if (!this.mayAskToSpeak || channelId === undefined || !(await this.#open())) return
-    this.#choseToListen = false
+    if (!this.mayAskToSpeak || channelId === undefined || !(await this.#open("so you cannot speak"))) return
     this.#isAsking = true
-    await this.#realtime.join(channelId).finally(() => {
+    this.#wantsMute = false
+    try {
+      await this.#realtime.join(channelId)
+      this.#choseToListen = false
+      if (this.own?.role === "listener") this.#view.notify("The host lets you listen only.")
+    } finally {
       this.#isAsking = false
-    })
-    if (this.own?.role === "listener") this.#view.notify("The host lets you listen only.")
+      this.#tune()
+      this.#view.changed()
+    }
   }
 
   async leave(): Promise<void> {
@@ -165,7 +167,7 @@ export class Room {
       return
     }
     if (this.mutedByHost) return this.#view.notify("The host muted you. Only the host can undo that.")
-    if (this.#track === null && !(await this.#open())) return
+    if (this.#track === null && !(await this.#open("so you cannot speak"))) return
     await this.#realtime.mute(false)
     this.#wantsMute = false
     this.#tune()
@@ -183,18 +185,24 @@ export class Room {
 
   /** Without a connection, the rejoin tells it. */
   async #tellMuted(): Promise<void> {
-    if (this.#realtime.state === "open") await this.#realtime.mute(true)
+    if (this.#realtime.state === "open" && this.own?.muted === false) await this.#realtime.mute(true)
   }
 
-  async #open(): Promise<boolean> {
-    const microphone = await openMicrophone()
+  async #open(consequence: string): Promise<boolean> {
+    const { reason, track } = await openMicrophone()
     if (this.#closed) {
-      microphone.track?.stop()
+      track?.stop()
       return false
     }
-    if (microphone.track === null) this.#view.notify(`${microphone.reason}, so you cannot speak.`)
-    this.#track = microphone.track
-    return microphone.track !== null
+    if (track === null) this.#view.notify(`${reason}, ${consequence}.`)
+    track?.addEventListener("ended", () => {
+      this.#release()
+      this.#tune()
+      this.#view.notify("Your microphone is gone.")
+      this.#view.changed()
+    })
+    this.#track = track
+    return track !== null
   }
 
   /** Connection ids are new after a reconnect, and nothing of the old mesh is of use then. */
@@ -203,7 +211,6 @@ export class Room {
     if (connectionId === undefined) return
     if (this.#mesh?.ownId !== connectionId) {
       this.#mesh?.close()
-      this.#isRefused = false
       this.#mesh = new Mesh(connectionId, iceServers, {
         signals: this.#signals(),
         audio: this.#view.audio,
@@ -211,11 +218,13 @@ export class Room {
       })
       void this.#keepIceServers(this.#mesh)
     }
-    this.#before = this.own
+    const { own } = this
+    if (own?.role !== this.#before?.role) this.#isRefused = false
+    this.#before = own
     this.#tune()
     for (const id of members.keys()) this.#mesh.add(id)
     // Muted while there was nobody to tell.
-    if (this.#wantsMute && this.own?.muted === false) this.#do(this.#tellMuted())
+    if (this.#wantsMute) this.#do(this.#tellMuted())
     this.#view.changed()
   }
 
@@ -280,26 +289,26 @@ export class Room {
   #roleChanged(own: Member, before: Member | undefined): void {
     const wasListening = before?.role === "listener" || this.#isRefused
     this.#isRefused = false
-    if (own.role === "listener") {
-      this.#release()
-      this.#view.notify("The host made you a listener.")
-    } else if (wasListening && !this.#isAsking) {
-      // Nobody is on the air by another's doing.
-      this.#wantsMute = true
-      if (!own.muted) this.#do(this.#tellMuted())
+    if (own.role === "listener") this.#view.notify("The host made you a listener.")
+    else if (wasListening && !this.#isAsking) {
       this.#view.notify("The host made you a speaker. Unmute yourself to speak.")
     }
   }
 
   /** Makes what is sent agree with what may be. */
   #tune(): void {
-    if (this.own !== undefined && !this.maySpeak) this.#release()
+    // Who may not speak has no open microphone; so who is let speak by others is muted, until that microphone is opened.
+    if (this.own !== undefined && !this.maySpeak && !this.#isAsking) this.#release()
     const track = this.#track
+    if (track === null && this.maySpeak && !this.#wantsMute) {
+      this.#wantsMute = true
+      this.#do(this.#tellMuted())
+    }
     if (track !== null) {
       track.enabled = !this.muted
       this.#speaking ??= new Speaking(track, (speaking) => this.#realtime.speaking(speaking))
     }
-    if (this.#mesh !== undefined) this.#do(this.#mesh.send(track))
+    if (this.#mesh !== undefined) this.#do(this.#mesh.send(this.maySpeak ? track : null))
   }
 
   #release(): void {
