@@ -41,7 +41,7 @@ const makeWorld = Effect.gen(function* () {
   }
   const { id } = yield* channels.create(tenant.id, name, users.maker)
   const decide = (userId: UserId, change: StandingChange, by: UserId | null) =>
-    channels.changeStanding(tenant.id, id, userId, change, by)
+    Effect.map(channels.changeStanding(tenant.id, id, userId, change, by), ({ standing }) => standing)
   yield* decide(users.host, { role: "host" }, null)
   yield* decide(users.host2, { role: "host" }, null)
   yield* decide(users.speaker, { role: "speaker" }, null)
