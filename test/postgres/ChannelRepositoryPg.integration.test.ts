@@ -4,7 +4,7 @@ import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { ChannelName, type StandingChange } from "../../src/domain/Channel.ts"
-import type { UserId } from "../../src/domain/Ids.ts"
+import { SessionId, type UserId } from "../../src/domain/Ids.ts"
 import { ChannelRepository } from "../../src/services/ChannelRepository.ts"
 import { holding, oneConnection, waiting } from "../support/Locks.ts"
 import * as World from "../support/World.ts"
@@ -137,6 +137,19 @@ layer(World.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Chan
         mutedBy: "tenant",
         removed: true
       })
+    }))
+
+  it.effect("takes a session that is no more for one from before the removal", () =>
+    Effect.gen(function* () {
+      const { channelId, channels, decide, tenant, users: { guest, host } } = yield* makeWorld
+      const sessionId = SessionId.make("00000000-0000-7000-8000-000000000000")
+      const removed = Effect.map(
+        channels.admissions(tenant.id, channelId, [{ userId: guest, sessionId }, { userId: host, sessionId }]),
+        (admissions) => admissions.map(({ standing }) => standing.removed)
+      )
+      assert.deepStrictEqual(yield* removed, [false, false])
+      yield* decide(guest, { removed: true }, host)
+      assert.deepStrictEqual(yield* removed, [true, false])
     }))
 
   it.effect("removes a channel for its host or the tenant, and for nobody of another tenant", () =>
