@@ -17,7 +17,7 @@ export const runtime = process.env["ROOMKEY_E2E_RUNTIME"] ?? ("deno" in process.
 export const adminKey = `vc_admin_${"0".repeat(64)}`
 
 /** What `deno task start` runs, read from deno.json: the permissions are tested as they are shipped. */
-const denoCommand = (dataDir: string): Array<string> => {
+export const denoCommand = (dataDir: string): Array<string> => {
   const { tasks } = JSON.parse(readFileSync(join(root, "deno.json"), "utf8")) as { tasks: { start: string } }
   const run = /\S+deno run .*$/.exec(tasks.start)
   if (run === null) throw new Error("deno.json has no task that starts with deno run")
@@ -75,6 +75,10 @@ export class Service implements AsyncDisposable {
 
   get output(): string {
     return this.#output
+  }
+
+  get pid(): number {
+    return this.#child.pid!
   }
 
   get running(): boolean {

@@ -1,0 +1,73 @@
+// The hottest read: who does this token sign in.
+import { meCall, onNode, variants } from "../Bench.ts"
+import { measureCall, request } from "../Load.ts"
+import type { Case } from "../Report.ts"
+import { measured, type Work } from "./Work.ts"
+
+const bare = "bare node:http, Map"
+const fastify = "Fastify + pg"
+const bearer = "Better Auth, bearer"
+const cookie = "Better Auth, cookie cache"
+
+const getSession = (header: string) =>
+  `GET /api/auth/get-session HTTP/1.1\r\nHost: 127.0.0.1\r\n${header}\r\n\r\n`
+
+export const me: Work = {
+  name: "me",
+  title: "GET /api/me; get-session of Better Auth",
+  run: async (bench) => {
+    await bench.ready(
+      ...variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
+      bench.nodeHttp,
+      bench.fastify,
+      bench.betterAuth
+    )
+    const cases: ReadonlyArray<Case> = [
+      {
+        name: bare,
+        run: async (seconds) => {
+          const { server, sessions } = await bench.nodeHttp()
+          return measureCall(bench.load, server, () => meCall(sessions), seconds)
+        }
+      },
+      ...variants.map(({ embedded, name, runtime }): Case => ({
+        name,
+        run: async (seconds) => {
+          const { server, sessions } = await bench.roomkey(runtime, embedded)
+          return measureCall(bench.load, server, () => meCall(sessions), seconds)
+        }
+      })),
+      {
+        name: fastify,
+        run: async (seconds) => {
+          const { server, sessions } = await bench.fastify()
+          return measureCall(bench.load, server, () => meCall(sessions), seconds)
+        }
+      },
+      {
+        name: bearer,
+        run: async (seconds) => {
+          const { server, sessions } = await bench.betterAuth()
+          const requests = sessions.map(({ token }) => request("GET", "/api/auth/get-session", token))
+          return measureCall(bench.load, server, () => ({ requests, status: 200 }), seconds)
+        }
+      },
+      {
+        name: cookie,
+        run: async (seconds) => {
+          const { server, sessions } = await bench.betterAuth()
+          const requests = sessions.map(({ cookie }) => getSession(`Cookie: ${cookie}`))
+          return measureCall(bench.load, server, () => ({ requests, status: 200 }), seconds)
+        }
+      }
+    ]
+    const rate = (subject: string) => ({ subject, column: "req/s" })
+    return measured(await bench.rounds(cases), [
+      { of: rate(onNode), to: rate(bare), target: "≥ 0.80" },
+      ...variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(bare) })),
+      { of: rate(onNode), to: rate(fastify), target: "≥ 3" },
+      { of: rate(onNode), to: rate(bearer), target: "≥ 15" },
+      { of: rate(onNode), to: rate(cookie) }
+    ])
+  }
+}

@@ -1,0 +1,118 @@
+// A password login, which is a hash and little else, against the argon2 library alone; and what a read waits meanwhile.
+import { accounts, meCall, onNode, password as secret, variants } from "../Bench.ts"
+import { costOf, Load, request, type Target } from "../Load.ts"
+import { percentile } from "../LoadWorker.ts"
+import { Worker } from "../Processes.ts"
+import type { Case, Sample } from "../Report.ts"
+import { measured, type Work } from "./Work.ts"
+
+const alone = "argon2 alone"
+const fastify = "Fastify + pg"
+const betterAuth = "Better Auth, scrypt"
+
+/** As many as wait for a place and no more, so that none is refused. */
+const connections = 16
+
+export const password: Work = {
+  name: "password",
+  title: `POST /api/auth/token, ${connections} at a time; GET /api/me over one connection before and meanwhile`,
+  run: async (bench) => {
+    await bench.ready(
+      ...variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
+      bench.fastify,
+      bench.betterAuth
+    )
+    await using argon2 = new Worker("./subjects/Argon2.ts")
+    await using beside = new Load()
+
+    const logins = async (
+      target: Target,
+      path: string,
+      body: (n: number) => object,
+      seconds: number,
+      me?: ReturnType<typeof meCall>
+    ): Promise<Sample> => {
+      const requests = Array.from({ length: accounts }, (_, n) => request("POST", path, undefined, body(n)))
+      const job = { port: target.port, requests, status: 200, seconds, connections }
+      const ask = (over: number) => beside.run({ ...me!, port: target.port, connections: 1, seconds: over })
+      const idle = me === undefined ? undefined : await ask(seconds / 2)
+      const { database, result: [done, busy], server } = await costOf(
+        target,
+        () => Promise.all([bench.load.run(job), me === undefined ? undefined : ask(seconds)])
+      )
+      const errors = done.errors + (idle?.errors ?? 0) + (busy?.errors ?? 0)
+      if (done.answers === 0 || errors > 0 && busy?.answers === 0) {
+        throw new Error(done.error || busy?.error || "no answers")
+      }
+      return {
+        "req/s": done.answers / done.elapsed,
+        "p50 ms": done.p50,
+        "p99 ms": done.p99,
+        "CPU ms": server / done.answers * 1000,
+        ...(database === undefined ? {} : { "PG ms": database / done.answers * 1000 }),
+        ...(idle === undefined || busy === undefined ? {} : {
+          "me idle p50 ms": idle.p50,
+          "me idle p99 ms": idle.p99,
+          "me p50 ms": busy.p50,
+          "me p99 ms": busy.p99
+        }),
+        ...(errors === 0 ? {} : { errors })
+      }
+    }
+
+    const cases: ReadonlyArray<Case> = [
+      {
+        name: alone,
+        run: async (seconds) => {
+          const { cpu, elapsed, times } = await argon2.ask<{
+            readonly times: ReadonlyArray<number>
+            readonly elapsed: number
+            readonly cpu: number
+          }>({ seconds })
+          const sorted = times.toSorted((a, b) => a - b)
+          return {
+            "req/s": times.length / elapsed,
+            "p50 ms": percentile(sorted, 0.5),
+            "p99 ms": percentile(sorted, 0.99),
+            "CPU ms": cpu / times.length * 1000
+          }
+        }
+      },
+      ...variants.map(({ embedded, name, runtime }): Case => ({
+        name,
+        run: async (seconds) => {
+          const { server, sessions, tenant } = await bench.roomkey(runtime, embedded)
+          const body = (n: number) => ({ app_id: tenant.app_id, username: `account${n}`, password: secret })
+          return logins(server, "/api/auth/token", body, seconds, meCall(sessions))
+        }
+      })),
+      {
+        name: fastify,
+        run: async (seconds) => {
+          const { server, sessions, tenant } = await bench.fastify()
+          const body = (n: number) => ({ app_id: tenant.app_id, username: `account${n}`, password: secret })
+          return logins(server, "/api/auth/token", body, seconds, meCall(sessions))
+        }
+      },
+      {
+        name: betterAuth,
+        run: async (seconds) => {
+          const { server } = await bench.betterAuth()
+          const body = (n: number) => ({ username: `account${n}`, password: secret })
+          return logins(server, "/api/auth/sign-in/username", body, seconds)
+        }
+      }
+    ]
+    const rate = (subject: string) => ({ subject, column: "req/s" })
+    return measured(await bench.rounds(cases), [
+      { of: rate(onNode), to: rate(alone), target: "≥ 0.95" },
+      ...variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(alone) })),
+      { of: rate(onNode), to: rate(fastify) },
+      {
+        of: { subject: onNode, column: "me p99 ms" },
+        to: { subject: onNode, column: "me idle p99 ms" },
+        target: "≤ 3"
+      }
+    ], ["Better Auth hashes by scrypt, so its rate says how dear its hash is, not how fast its code."])
+  }
+}
