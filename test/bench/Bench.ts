@@ -88,6 +88,11 @@ export class Bench implements AsyncDisposable {
     return alternate(this.options.rounds, cases, this.options.seconds, this.options.seconds / 2)
   }
 
+  /** The same for cases that start a process of their own: a start for each, and nothing to warm. */
+  starts(cases: ReadonlyArray<Case>): Promise<ReadonlyArray<Row>> {
+    return alternate(this.options.rounds, cases, 0, 0)
+  }
+
   #once<A>(name: string, start: () => Promise<A>): Promise<A> {
     const started = this.#started.get(name) as Promise<A> | undefined
     if (started !== undefined) return started
@@ -123,7 +128,11 @@ export class Bench implements AsyncDisposable {
     this.#once("the database for pgbench", async () => {
       const postgres = await this.postgres()
       const name = await postgres.createDatabase("pgbench")
-      const server = await startRoomkey({ runtime: "node", dataDir: join(this.dir, "none"), database: { postgres, name } })
+      const server = await startRoomkey({
+        runtime: "node",
+        dataDir: join(this.dir, "none"),
+        database: { postgres, name }
+      })
       const tenant = await makeTenant(this.load, server)
       await signInAll(this.load, server, tenant.api_key, this.users)
       await server[Symbol.asyncDispose]()
@@ -184,9 +193,10 @@ export class Bench implements AsyncDisposable {
       const env = { DATABASE_URL: postgres.urlOf(name), API_KEY: tenant.api_key, APP_ID: tenant.app_id }
       const server = this.keep(await startModule("./FastifyPg.ts", [dir], env, postgres.postmaster))
       const sessions = await signInAll(this.load, server, tenant.api_key, this.users)
-      const named = Array.from({ length: accounts }, (_, n) => request("POST", "/api/auth/auto", tenant.api_key, {
-        username: `account${n}`
-      }))
+      const named = Array.from({ length: accounts }, (_, n) =>
+        request("POST", "/api/auth/auto", tenant.api_key, {
+          username: `account${n}`
+        }))
       await this.load.each(server, named)
       const { hash } = await import("@node-rs/argon2")
       const phc = await hash(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 })

@@ -1,9 +1,9 @@
 // Load on a server, from a process of its own, with what it costs whom.
-import type { HttpDone, HttpJob } from "./LoadWorker.ts"
+import type { HttpDone, HttpJob } from "./LoadJob.ts"
 import { cpuOf, cpuOfFamily, Worker } from "./Processes.ts"
 import type { Sample } from "./Report.ts"
 
-export { request } from "./LoadWorker.ts"
+export { request } from "./LoadJob.ts"
 
 /** A server under measurement. */
 export interface Target {

@@ -1,45 +1,7 @@
 // A process that asks over keep-alive connections, each one request at a time, and times the answers. It speaks HTTP/1.1
 // by hand over raw sockets, so that on a small machine it takes little of what the server could use.
 import { connect, type Socket } from "node:net"
-
-export interface HttpJob {
-  readonly port: number
-  readonly connections: number
-  readonly seconds: number
-  /** Whole requests, taken in turn. */
-  readonly requests: ReadonlyArray<string>
-  /** The status that counts; another is an error. */
-  readonly status: number
-  /** Instead of `requests`: each connection trades the refresh tokens of its own share, in turn, for the next ones. */
-  readonly refresh?: { readonly path: string; readonly tokens: ReadonlyArray<string> }
-  /** Send each request once, instead of for `seconds`, and answer the bodies. */
-  readonly once?: boolean
-}
-
-export interface HttpDone {
-  readonly answers: number
-  readonly errors: number
-  /** What the first error was answered. */
-  readonly error: string
-  readonly elapsed: number
-  readonly p50: number
-  readonly p99: number
-  /** Seconds of processor time of this process. */
-  readonly cpu: number
-  readonly tokens: ReadonlyArray<string>
-  readonly bodies: ReadonlyArray<string>
-}
-
-export const percentile = (sorted: ArrayLike<number>, share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN
-
-export const request = (method: string, path: string, bearer?: string, json?: unknown): string => {
-  const body = json === undefined ? "" : JSON.stringify(json)
-  return `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n` +
-    (bearer === undefined ? "" : `Authorization: Bearer ${bearer}\r\n`) +
-    (json === undefined ? "" : `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`) +
-    `\r\n${body}`
-}
+import { type HttpDone, type HttpJob, percentile, request } from "./LoadJob.ts"
 
 interface Answer {
   readonly status: number
@@ -53,7 +15,7 @@ const chunked = (data: Buffer, from: number): { readonly body: Buffer; readonly 
   for (let at = from;;) {
     const line = data.indexOf("\r\n", at)
     if (line < 0) return undefined
-    const size = Number.parseInt(data.latin1Slice(at, line), 16)
+    const size = Number.parseInt(data.toString("latin1", at, line), 16)
     const end = line + 2 + size + 2
     if (data.length < end) return undefined
     if (size === 0) return { body: Buffer.concat(parts), end }
@@ -65,7 +27,7 @@ const chunked = (data: Buffer, from: number): { readonly body: Buffer; readonly 
 const parse = (data: Buffer): Answer | undefined => {
   const head = data.indexOf("\r\n\r\n")
   if (head < 0) return undefined
-  const text = data.latin1Slice(0, head)
+  const text = data.toString("latin1", 0, head)
   const status = Number(text.slice(9, 12))
   const from = head + 4
   const length = /\r\ncontent-length: *(\d+)/i.exec(text)
@@ -164,9 +126,7 @@ const run = (job: HttpJob): Promise<HttpDone> =>
     for (let n = 0; n < job.connections; n++) ask(n)
   })
 
-if (process.send !== undefined) {
-  process.on("message", (job: HttpJob) => {
-    void run(job).then((done) => process.send!(done))
-  })
-  process.on("disconnect", () => process.exit())
-}
+process.on("message", (job: HttpJob) => {
+  void run(job).then((done) => process.send!(done))
+})
+process.on("disconnect", () => process.exit())

@@ -6,7 +6,7 @@ import { chmodSync, existsSync, globSync, mkdtempSync, readdirSync, readFileSync
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { root } from "../e2e/support/Process.ts"
-import { percentile } from "./LoadWorker.ts"
+import { percentile } from "./LoadJob.ts"
 import { cpuOf, cpuOfFamily, output, parentOf } from "./Processes.ts"
 import type { Sample } from "./Report.ts"
 

@@ -7,7 +7,9 @@ import { fileURLToPath } from "node:url"
 /** Linux reports processor time to programs in hundredths of a second, whatever the kernel counts in. */
 const ticksPerSecond = 100
 
-const stat = (pid: number): { readonly parent: number; readonly own: number; readonly children: number } | undefined => {
+const stat = (
+  pid: number
+): { readonly parent: number; readonly own: number; readonly children: number } | undefined => {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "latin1")
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ").map(Number)
@@ -66,6 +68,18 @@ export const output = async (
   return stdout
 }
 
+const alive = new Set<number>()
+process.on("exit", () => {
+  for (const pid of alive) process.kill(pid, "SIGKILL")
+})
+
+/** Not left behind, however this process ends. */
+export const guard = (pid: number, exited: Promise<unknown>): void => {
+  alive.add(pid)
+  const gone = () => alive.delete(pid)
+  exited.then(gone, gone)
+}
+
 /** A process of this folder that answers one message by one message. */
 export class Worker implements AsyncDisposable {
   readonly #child: ChildProcess
@@ -76,15 +90,11 @@ export class Worker implements AsyncDisposable {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       execArgv: ["--max-semi-space-size=64"]
     })
-    process.on("exit", this.#kill)
     this.#exited = once(this.#child, "exit").then(([code, signal]) =>
       Promise.reject(new Error(`${module} ended with ${code ?? signal}`))
     )
     this.#exited.catch(() => undefined)
-  }
-
-  readonly #kill = () => {
-    this.#child.kill("SIGKILL")
+    guard(this.#child.pid!, this.#exited)
   }
 
   get pid(): number {
@@ -92,19 +102,21 @@ export class Worker implements AsyncDisposable {
   }
 
   ask<A>(message: object): Promise<A> {
-    this.#child.send(message)
     return new Promise((resolve, reject) => {
       const heard = (answer: unknown) => resolve(answer as A)
-      this.#child.once("message", heard)
-      this.#exited.catch((error: unknown) => {
+      const failed = (error: unknown) => {
         this.#child.off("message", heard)
         reject(error)
+      }
+      this.#child.once("message", heard)
+      this.#exited.catch(failed)
+      this.#child.send(message, (error) => {
+        if (error !== null) failed(error)
       })
     })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    process.off("exit", this.#kill)
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     this.#child.kill("SIGKILL")
     await once(this.#child, "exit")

@@ -4,17 +4,51 @@ import { parseArgs } from "node:util"
 import { Bench } from "./Bench.ts"
 import { messageOf, print, printRatios, type Result, toJson } from "./Report.ts"
 import { versions } from "./subjects/Peers.ts"
+import { boot } from "./works/Boot.ts"
+import { growth } from "./works/Growth.ts"
+import { handshake } from "./works/Handshake.ts"
+import { idleSockets } from "./works/IdleSockets.ts"
 import { me } from "./works/Me.ts"
 import { password } from "./works/Password.ts"
 import { refresh } from "./works/Refresh.ts"
+import { broadcast, relay } from "./works/Relay.ts"
 import { signIn } from "./works/SignIn.ts"
 import type { Work } from "./works/Work.ts"
 
-const works: ReadonlyArray<Work> = [me, signIn, refresh, password]
+const works: ReadonlyArray<Work> = [
+  me,
+  signIn,
+  refresh,
+  password,
+  handshake,
+  idleSockets,
+  relay,
+  broadcast,
+  boot,
+  growth
+]
+
+/** Takes minutes to set up, so it is run when it is asked for. */
+const onlyIfAsked = [growth]
+
+const usage = `npm run bench -- [WORK…] [OPTIONS]
+
+works: ${works.map(({ name }) => name).join(", ")}; all but ${onlyIfAsked.map(({ name }) => name).join(", ")} by default
+       isolation (by itself): what a flood of logins at one tenant does to the logins of another
+
+  --rounds N             rounds of each subject (5)
+  --seconds N            seconds of a subject in a round (3)
+  --smoke                everything for a moment, to see that it runs; the figures say nothing
+  --json                 one JSON document of every round instead of tables
+  --database-url URL     a PostgreSQL server where databases may be made, instead of one of the run's own
+  --peers DIR            where the peers' packages are installed already; --no-peers: without them
+  --growth               also the work "growth", with --growth-users N (1000000) and --growth-sessions N (10000000)
+`
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: {
+    help: { type: "boolean", short: "h", default: false },
     smoke: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     rounds: { type: "string" },
@@ -36,23 +70,63 @@ const number = (text: string | undefined, byDefault: number): number => {
 
 const log = (text: string) => process.stderr.write(`${text}\n`)
 
-const chosen = works.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
-const results: Array<Result> = []
-const before = loadavg()
-{
+const run = async (): Promise<void> => {
+  const chosen = works.filter((work) =>
+    positionals.length > 0
+      ? positionals.includes(work.name)
+      : !onlyIfAsked.includes(work) || values.smoke || work === growth && values.growth
+  )
+  const loadBefore = loadavg()
+  const results: Array<Result> = []
   await using bench = new Bench({
     smoke: values.smoke,
     rounds: number(values.rounds, values.smoke ? 1 : 5),
-    seconds: number(values.seconds, values.smoke ? 0.4 : 3),
+    seconds: number(values.seconds, values.smoke ? 0.3 : 3),
     databaseUrl: values["database-url"] ?? process.env["TEST_DATABASE_URL"],
     peers: values["no-peers"] || values.smoke && values.peers === undefined ? false : values.peers,
     growthUsers: number(values["growth-users"], 0),
     growthSessions: number(values["growth-sessions"], 0)
   }, log)
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => void bench[Symbol.asyncDispose]().finally(() => process.exit(130)))
+  }
+  const [server] = await bench.postgres().then((postgres) => postgres.query("show server_version"), () => [])
+  const machine = {
+    processors: availableParallelism(),
+    model: cpus()[0]?.model ?? "unknown",
+    load_before: loadBefore,
+    node: process.versions.node,
+    postgres: server?.[0] ?? null,
+    peers: versions,
+    rounds: bench.options.rounds,
+    seconds: bench.options.seconds,
+    smoke: bench.options.smoke
+  }
+  if (!values.json) {
+    console.log(
+      `${machine.processors} × ${machine.model}, load ${loadBefore.map((load) => load.toFixed(1)).join(" ")} before; ` +
+        `Node ${machine.node}, PostgreSQL ${machine.postgres ?? "not to be had"}; medians of ${machine.rounds} rounds`
+    )
+  }
   for (const work of chosen) {
     log(`measuring ${work.name}`)
-    const result = { work: work.name, title: work.title, ...await work.run(bench) }
+    const found = await work.run(bench).catch((error: unknown) => ({
+      rows: [],
+      ratios: [],
+      notes: [`failed: ${messageOf(error)}`]
+    }))
+    const result = { work: work.name, title: work.title, ...found }
     results.push(result)
     if (!values.json) console.log(print(result))
   }
+  const targets = results.flatMap(({ ratios }) => ratios.filter(({ target }) => target !== undefined))
+  if (values.json) console.log(JSON.stringify({ machine, works: results.map(toJson) }, undefined, 2))
+  else if (targets.length > 0) console.log(`\n## What was hoped for\n\n${printRatios(targets)}`)
 }
+
+const unknown = positionals.filter((name) => name !== "isolation" && works.every((work) => work.name !== name))
+if (values.help || unknown.length > 0) {
+  console.log(usage)
+  process.exitCode = values.help ? 0 : 2
+} else if (positionals.includes("isolation")) await import("./TenantIsolation.ts")
+else await run()

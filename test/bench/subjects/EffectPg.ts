@@ -20,10 +20,15 @@ const listening = Layer.effectDiscard(
   HttpServer.addressFormattedWith((address) => Effect.logInfo(`Listening on ${address}`))
 )
 
-const server = Layer.unwrap(Effect.map(Config.Redacted("DATABASE_URL"), (url) =>
-  Layer.mergeAll(HttpRouter.serve(ready, { disableLogger: true, disableListenLog: true }), listening).pipe(
-    Layer.provide(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" })),
-    Layer.provide(PgClient.layer({ url }))
-  )))
+const server = Layer.unwrap(
+  Effect.map(
+    Config.Redacted("DATABASE_URL"),
+    (url) =>
+      Layer.mergeAll(HttpRouter.serve(ready, { disableLogger: true, disableListenLog: true }), listening).pipe(
+        Layer.provide(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" })),
+        Layer.provide(PgClient.layer({ url }))
+      )
+  )
+)
 
 NodeRuntime.runMain(Layer.launch(server))

@@ -85,7 +85,12 @@ app.post("/api/auth/auto", {
     body: {
       type: "object",
       required: ["username"],
-      properties: { username: { ...text, minLength: 1, maxLength: 128 }, custom_id: text, picture_url: text, metadata: {} }
+      properties: {
+        username: { ...text, minLength: 1, maxLength: 128 },
+        custom_id: text,
+        picture_url: text,
+        metadata: {}
+      }
     },
     response: { 200: session }
   }

@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url"
 import { Service } from "../../e2e/support/Process.ts"
 import type { Target } from "../Load.ts"
+import { guard } from "../Processes.ts"
 
 export interface Server extends Target, AsyncDisposable {
   readonly url: string
@@ -21,8 +22,7 @@ export const startServer = async (
 ): Promise<Server> => {
   const service = new Service(argv, env, cwd)
   const kill = () => process.kill(service.pid, "SIGKILL")
-  process.on("exit", kill)
-  void service.exited.then(() => process.off("exit", kill))
+  guard(service.pid, service.exited)
   const timer = setTimeout(kill, patience)
   try {
     const [, port] = await service.waitFor(/Listening on http:\/\/[^\s"]*:(\d+)/)

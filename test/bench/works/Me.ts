@@ -9,8 +9,7 @@ const fastify = "Fastify + pg"
 const bearer = "Better Auth, bearer"
 const cookie = "Better Auth, cookie cache"
 
-const getSession = (header: string) =>
-  `GET /api/auth/get-session HTTP/1.1\r\nHost: 127.0.0.1\r\n${header}\r\n\r\n`
+const getSession = (header: string) => `GET /api/auth/get-session HTTP/1.1\r\nHost: 127.0.0.1\r\n${header}\r\n\r\n`
 
 export const me: Work = {
   name: "me",

@@ -1,7 +1,7 @@
 // A password login, which is a hash and little else, against the argon2 library alone; and what a read waits meanwhile.
 import { accounts, meCall, onNode, password as secret, variants } from "../Bench.ts"
 import { costOf, Load, request, type Target } from "../Load.ts"
-import { percentile } from "../LoadWorker.ts"
+import { percentile } from "../LoadJob.ts"
 import { Worker } from "../Processes.ts"
 import type { Case, Sample } from "../Report.ts"
 import { measured, type Work } from "./Work.ts"

@@ -16,10 +16,14 @@ export const someDigest = String.raw`'\x${"00".repeat(32)}'`
 const sessionId = `(lpad(to_hex((extract(epoch from clock_timestamp()) * 1000000)::bigint), 16, '0') ||
   lpad(to_hex(:low::bigint), 16, '0'))`
 
-const script = async (postgres: { readonly query: typeof import("../Postgres.ts").Postgres.prototype.query }, database: {
-  readonly name: string
-  readonly tenant: { readonly id: number }
-}, users: number): Promise<string> => {
+const script = async (
+  postgres: { readonly query: typeof import("../Postgres.ts").Postgres.prototype.query },
+  database: {
+    readonly name: string
+    readonly tenant: { readonly id: number }
+  },
+  users: number
+): Promise<string> => {
   const [key] = await postgres.query(`select id from api_keys where tenant_id = ${database.tenant.id}`, database.name)
   return `\\set user random(1, ${users})\n\\set low random(0, 4611686018427387903)\n` +
     forPgbench(openForProfileStatement, [

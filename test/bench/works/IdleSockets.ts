@@ -1,0 +1,90 @@
+// Memory of a socket that is open and says nothing: what so many more of them add, after the garbage of opening them is
+// collected on both sides alike. Each round has a server of its own, since memory once taken is seldom given back.
+import { join } from "node:path"
+import { roomkeyName } from "../Bench.ts"
+import { memoryOf, Worker } from "../Processes.ts"
+import type { Case, Sample } from "../Report.ts"
+import type { SocketJob, SocketsDone } from "../SocketWorker.ts"
+import { type Runtime, startRoomkey } from "../subjects/Roomkey.ts"
+import type { Server } from "../subjects/Server.ts"
+import { measured, type Work } from "./Work.ts"
+
+const bare = "bare ws, Map"
+const column = "KiB a socket"
+
+/** Collects garbage when it is told to by a signal. */
+const collector: Record<Runtime, ReadonlyArray<string>> = {
+  node: ["--expose-gc", "--import", "data:text/javascript,process.on('SIGUSR2',()=>globalThis.gc())"],
+  deno: [
+    "--v8-flags=--expose-gc",
+    "--preload",
+    "data:text/javascript,Deno.addSignalListener('SIGUSR2',()=>globalThis.gc());"
+  ]
+}
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+const settled = async (pid: number): Promise<number> => {
+  for (let n = 0; n < 3; n++) {
+    process.kill(pid, "SIGUSR2")
+    await pause(300)
+  }
+  return memoryOf(pid)
+}
+
+export const idleSockets: Work = {
+  name: "idle-sockets",
+  title: "Memory of idle sockets",
+  run: async (bench) => {
+    const [few, many] = bench.options.smoke ? [50, 200] : [1000, 5000]
+    const measure = async (start: () => Promise<Server>, tokens: ReadonlyArray<string>): Promise<Sample> => {
+      await using server = await start()
+      await using worker = new Worker("./SocketWorker.ts")
+      const open = async (count: number) => {
+        const job = { kind: "open", port: server.port, tokens, count } satisfies SocketJob
+        const done = await worker.ask<SocketsDone>(job)
+        if (done.errors > 0) throw new Error(done.error)
+        return settled(server.pid)
+      }
+      const none = await settled(server.pid)
+      const before = await open(few)
+      const after = await open(many)
+      return {
+        [column]: (after - before) / many / 1024,
+        "MiB without": none / 1024 / 1024,
+        "MiB with": after / 1024 / 1024
+      }
+    }
+    const tokensOf = (sessions: ReadonlyArray<{ readonly token: string }>) =>
+      sessions.slice(0, sessions.length / 4).map(({ token }) => token)
+    await bench.ready(() => bench.roomkey("node", false), () => bench.roomkey("deno", false))
+    const cases: ReadonlyArray<Case> = [
+      {
+        name: bare,
+        run: async () => {
+          const { sessions } = await bench.anyRoomkey()
+          return measure(() => bench.startWs(collector.node), tokensOf(sessions))
+        }
+      },
+      ...(["node", "deno"] as const).map((runtime): Case => ({
+        name: roomkeyName(runtime, false),
+        run: async () => {
+          const { database, sessions } = await bench.roomkey(runtime, false)
+          const postgres = await bench.postgres()
+          return measure(() =>
+            startRoomkey({
+              runtime,
+              dataDir: join(bench.dir, "none"),
+              database: { postgres, name: database! },
+              flags: collector[runtime]
+            }), tokensOf(sessions))
+        }
+      }))
+    ]
+    const kib = (subject: string) => ({ subject, column })
+    return measured(await bench.starts(cases), [
+      { of: kib(roomkeyName("node", false)), to: kib(bare), target: "≤ 2" },
+      { of: kib(roomkeyName("deno", false)), to: kib(bare) }
+    ], [`${many} sockets beyond the first ${few}; the memory of the kernel is not in it.`])
+  }
+}
