@@ -57,14 +57,21 @@ export const roomkeyName = (runtime: Runtime, embedded: boolean): string =>
 
 export const onNode = roomkeyName("node", false)
 
-export const variants: ReadonlyArray<{ readonly runtime: Runtime; readonly embedded: boolean; readonly name: string }> =
-  (["node", "deno"] as const).flatMap((runtime) =>
-    [false, true].map((embedded) => ({ runtime, embedded, name: roomkeyName(runtime, embedded) }))
-  )
+interface Variant {
+  readonly runtime: Runtime
+  readonly embedded: boolean
+  readonly name: string
+}
+
+const variants: ReadonlyArray<Variant> = (["node", "deno"] as const).flatMap((runtime) =>
+  [false, true].map((embedded) => ({ runtime, embedded, name: roomkeyName(runtime, embedded) }))
+)
 
 export class Bench implements AsyncDisposable {
   readonly options: Options
   readonly users: number
+  /** Of Roomkey. To see that it runs, each runtime and each database once will do. */
+  readonly variants: ReadonlyArray<Variant>
   readonly load = new Load()
   readonly dir = mkdtempSync(join(tmpdir(), "roomkey-bench-"))
   readonly #started = new Map<string, Promise<unknown>>()
@@ -74,6 +81,7 @@ export class Bench implements AsyncDisposable {
   constructor(options: Options, log: (text: string) => void) {
     this.options = options
     this.users = options.smoke ? 64 : 2048
+    this.variants = variants.filter(({ embedded, runtime }) => !options.smoke || embedded === (runtime === "deno"))
     this.#log = log
     this.#stack.defer(() => rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 }))
     this.#stack.use(this.load)
@@ -83,9 +91,10 @@ export class Bench implements AsyncDisposable {
     this.#log(text)
   }
 
-  /** Every case once to warm it, and then `rounds` times. */
+  /** Every case once to warm it, unless the figures do not matter, and then `rounds` times. */
   rounds(cases: ReadonlyArray<Case>): Promise<ReadonlyArray<Row>> {
-    return alternate(this.options.rounds, cases, this.options.seconds, this.options.seconds / 2)
+    const { rounds, seconds, smoke } = this.options
+    return alternate(rounds, cases, seconds, smoke ? 0 : seconds / 2)
   }
 
   /** The same for cases that start a process of their own: a start for each, and nothing to warm. */

@@ -103,10 +103,15 @@ export class Postgres implements AsyncDisposable {
       writeFileSync(join(dir, "script.sql"), script)
       const before = this.postmaster === undefined ? undefined : cpuOfFamily(this.postmaster)
       const begun = performance.now()
-      const child = spawn(program("pgbench"), [
-        ...["-n", "-M", "prepared", "-c", String(clients), "-j", "1", "-T", String(Math.max(2, Math.round(seconds)))],
-        ...["-f", "script.sql", "-l", this.urlOf(database)]
-      ], { cwd: dir, stdio: ["ignore", "ignore", "pipe"] })
+      // It counts in whole seconds, of which connecting takes its share.
+      const until = seconds < 1
+        ? ["-t", String(Math.ceil(seconds * 100))]
+        : ["-T", String(Math.max(2, Math.round(seconds)))]
+      const how = `-n -M prepared -c ${clients} -j 1 -f script.sql -l`.split(" ")
+      const child = spawn(program("pgbench"), [...how, ...until, this.urlOf(database)], {
+        cwd: dir,
+        stdio: ["ignore", "ignore", "pipe"]
+      })
       let stderr = ""
       child.stderr.setEncoding("utf8").on("data", (chunk: string) => stderr += chunk)
       let own = 0

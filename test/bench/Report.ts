@@ -147,10 +147,23 @@ const name = (of: Figure, to: Figure): string => {
     : `${of.subject} ${of.column} / ${to.subject} ${to.column}`
 }
 
-export const printRatios = (ratios: ReadonlyArray<Ratio & Summary>): string =>
+const printRatios = (ratios: ReadonlyArray<Ratio & Summary>): string =>
   table([
     ["ratio", "median (min–max)", "target"],
     ...ratios.map((ratio) => [name(ratio.of, ratio.to), spread(ratio), ratio.target ?? ""])
+  ])
+
+/** The ratios of all works for which something is hoped. */
+export const printTargets = (results: ReadonlyArray<Result>): string =>
+  table([
+    ["ratio", "median (min–max)", "target"],
+    ...results.flatMap(({ ratios, work }) =>
+      ratios.filter(({ target }) => target !== undefined).map((ratio) => [
+        `${work}  ${name(ratio.of, ratio.to)}`,
+        spread(ratio),
+        ratio.target!
+      ])
+    )
   ])
 
 /** For programs: every round of every figure, with medians and spreads. */

@@ -2,7 +2,7 @@
 import { availableParallelism, cpus, loadavg } from "node:os"
 import { parseArgs } from "node:util"
 import { Bench } from "./Bench.ts"
-import { messageOf, print, printRatios, type Result, toJson } from "./Report.ts"
+import { messageOf, print, printTargets, type Result, toJson } from "./Report.ts"
 import { versions } from "./subjects/Peers.ts"
 import { boot } from "./works/Boot.ts"
 import { growth } from "./works/Growth.ts"
@@ -119,9 +119,8 @@ const run = async (): Promise<void> => {
     results.push(result)
     if (!values.json) console.log(print(result))
   }
-  const targets = results.flatMap(({ ratios }) => ratios.filter(({ target }) => target !== undefined))
   if (values.json) console.log(JSON.stringify({ machine, works: results.map(toJson) }, undefined, 2))
-  else if (targets.length > 0) console.log(`\n## What was hoped for\n\n${printRatios(targets)}`)
+  else console.log(`\n## What was hoped for\n\n${printTargets(results)}`)
 }
 
 const unknown = positionals.filter((name) => name !== "isolation" && works.every((work) => work.name !== name))

@@ -1,6 +1,6 @@
 // From the start of the process to the first 200 at /ready, on a database that has seen it before.
 import { join } from "node:path"
-import { onNode, roomkeyName, variants } from "../Bench.ts"
+import { onNode, roomkeyName } from "../Bench.ts"
 import { cpuOf, memoryOf } from "../Processes.ts"
 import type { Case, Sample } from "../Report.ts"
 import { makeTenant, signInAll, startRoomkey } from "../subjects/Roomkey.ts"
@@ -45,7 +45,7 @@ export const boot: Work = {
           return measure(() => startModule("./EffectPg.ts", [], { DATABASE_URL: postgres.urlOf(name) }))
         }
       },
-      ...variants.map(({ embedded, name, runtime }): Case => ({
+      ...bench.variants.map(({ embedded, name, runtime }): Case => ({
         name,
         run: async () => {
           if (embedded) return measure(() => startRoomkey({ runtime, dataDir }))

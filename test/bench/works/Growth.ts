@@ -46,8 +46,11 @@ const seed = async (postgres: Postgres, database: string, tenant: number, users:
   await postgres.settle(database)
 }
 
-const sample = (total: number): ReadonlyArray<number> =>
-  Array.from({ length: Math.min(total, 20_000) }, () => 1 + Math.floor(Math.random() * total))
+const few = 20_000
+
+/** Numbers from 1 to `total`, anywhere. */
+const anywhere = (total: number): ReadonlyArray<number> =>
+  Array.from({ length: Math.min(total, few) }, () => 1 + Math.floor(Math.random() * total))
 
 interface Grown extends Subject {
   readonly name: string
@@ -72,8 +75,9 @@ const grow = async (bench: Bench, label: string, { sessions, users }: Size): Pro
   const tenant = await makeTenant(bench.load, server)
   bench.log(`making ${users} users and ${sessions} sessions`)
   await seed(postgres, database, tenant.id, users, sessions)
-  const numbers = sample(sessions)
-  const tokens = (secret: string) => numbers.map((n) => sessionHex(n) + secret)
+  // A refresh ends the token that a read would present: so the odd ones are read and the even ones refreshed.
+  const tokens = (secret: string, odd: number) =>
+    [...new Set(anywhere(sessions / 2))].map((n) => sessionHex(2 * n - odd) + secret)
   return {
     name: `${sessions.toLocaleString("en")} sessions`,
     server,
@@ -81,10 +85,10 @@ const grow = async (bench: Bench, label: string, { sessions, users }: Size): Pro
     tenant,
     users,
     sessions: [],
-    refreshTokens: [...new Set(tokens(refreshSecret))],
-    readers: { requests: tokens(accessSecret).map((token) => request("GET", "/api/me", token)), status: 200 },
+    refreshTokens: tokens(refreshSecret, 0),
+    readers: { requests: tokens(accessSecret, 1).map((token) => request("GET", "/api/me", token)), status: 200 },
     signIns: {
-      requests: sample(users).map((n) => request("POST", "/api/auth/auto", tenant.api_key, { username: `user${n}` })),
+      requests: anywhere(users).map((n) => request("POST", "/api/auth/auto", tenant.api_key, { username: `user${n}` })),
       status: 200
     }
   }
@@ -130,7 +134,7 @@ interface Plan {
 }
 
 const scans = (plan: Plan): ReadonlyArray<string> => [
-  ...(/Scan$/.test(plan["Node Type"]) && (plan["Index Name"] ?? plan["Relation Name"]) !== undefined
+  ...(plan["Node Type"].endsWith("Scan") && (plan["Index Name"] ?? plan["Relation Name"]) !== undefined
     ? [plan["Index Name"] ?? `${plan["Relation Name"]} (${plan["Node Type"]})`]
     : []),
   ...(plan.Plans ?? []).flatMap(scans)
@@ -182,11 +186,11 @@ export const growth: Work = {
   title: "A small and a big database, Roomkey on Node",
   run: async (bench) => {
     const { growthSessions, growthUsers, smoke } = bench.options
-    const few = smoke ? { users: 100, sessions: 1000 } : { users: 1000, sessions: 10_000 }
-    const many = smoke ? { users: 1000, sessions: 10_000 } : { users: growthUsers, sessions: growthSessions }
+    const little = smoke ? { users: 100, sessions: 1000 } : { users: 1000, sessions: 10_000 }
+    const much = smoke ? { users: 1000, sessions: 10_000 } : { users: growthUsers, sessions: growthSessions }
     const postgres = await bench.postgres()
-    const small = await grow(bench, "small", few)
-    const big = await grow(bench, "big", many)
+    const small = await grow(bench, "small", little)
+    const big = await grow(bench, "big", much)
     const before = [await counters(postgres, small.database), await counters(postgres, big.database)]
     const cases = calls.flatMap((call) =>
       [small, big].map((grown): Case => ({

@@ -1,5 +1,5 @@
 // A socket is opened: the token is checked, the handshake answered, the first frame said.
-import { onNode, variants } from "../Bench.ts"
+import { onNode } from "../Bench.ts"
 import { costOf, type Target } from "../Load.ts"
 import { Worker } from "../Processes.ts"
 import type { Case, Sample } from "../Report.ts"
@@ -12,7 +12,10 @@ export const handshake: Work = {
   name: "handshake",
   title: "GET /ws, up to the first frame",
   run: async (bench) => {
-    await bench.ready(...variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)), bench.ws)
+    await bench.ready(
+      ...bench.variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
+      bench.ws
+    )
     await using worker = new Worker("./SocketWorker.ts")
     const measure = async (
       target: Target,
@@ -48,7 +51,7 @@ export const handshake: Work = {
           return measure(server, sessions, seconds)
         }
       },
-      ...variants.map(({ embedded, name, runtime }): Case => ({
+      ...bench.variants.map(({ embedded, name, runtime }): Case => ({
         name,
         run: async (seconds) => {
           const { server, sessions } = await bench.roomkey(runtime, embedded)
@@ -59,7 +62,7 @@ export const handshake: Work = {
     const rate = (subject: string) => ({ subject, column: "handshakes/s" })
     return measured(await bench.rounds(cases), [
       { of: rate(onNode), to: rate(bare), target: "≥ 0.6" },
-      ...variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(bare) }))
+      ...bench.variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(bare) }))
     ], ["Each ends by a reset from the client: orderly closes would use up the machine's ports."])
   }
 }

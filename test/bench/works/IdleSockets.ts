@@ -24,10 +24,10 @@ const collector: Record<Runtime, ReadonlyArray<string>> = {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-const settled = async (pid: number): Promise<number> => {
+const settled = async (pid: number, ms: number): Promise<number> => {
   for (let n = 0; n < 3; n++) {
     process.kill(pid, "SIGUSR2")
-    await pause(300)
+    await pause(ms)
   }
   return memoryOf(pid)
 }
@@ -36,7 +36,7 @@ export const idleSockets: Work = {
   name: "idle-sockets",
   title: "Memory of idle sockets",
   run: async (bench) => {
-    const [few, many] = bench.options.smoke ? [50, 200] : [1000, 5000]
+    const [few, many, ms] = bench.options.smoke ? [20, 100, 50] : [1000, 5000, 300]
     const measure = async (start: () => Promise<Server>, tokens: ReadonlyArray<string>): Promise<Sample> => {
       await using server = await start()
       await using worker = new Worker("./SocketWorker.ts")
@@ -44,9 +44,9 @@ export const idleSockets: Work = {
         const job = { kind: "open", port: server.port, tokens, count } satisfies SocketJob
         const done = await worker.ask<SocketsDone>(job)
         if (done.errors > 0) throw new Error(done.error)
-        return settled(server.pid)
+        return settled(server.pid, ms)
       }
-      const none = await settled(server.pid)
+      const none = await settled(server.pid, ms)
       const before = await open(few)
       const after = await open(many)
       return {
@@ -57,7 +57,8 @@ export const idleSockets: Work = {
     }
     const tokensOf = (sessions: ReadonlyArray<{ readonly token: string }>) =>
       sessions.slice(0, sessions.length / 4).map(({ token }) => token)
-    await bench.ready(() => bench.roomkey("node", false), () => bench.roomkey("deno", false))
+    const runtimes = bench.options.smoke ? ["node"] as const : ["node", "deno"] as const
+    await bench.ready(...runtimes.map((runtime) => () => bench.roomkey(runtime, false)))
     const cases: ReadonlyArray<Case> = [
       {
         name: bare,
@@ -66,7 +67,7 @@ export const idleSockets: Work = {
           return measure(() => bench.startWs(collector.node), tokensOf(sessions))
         }
       },
-      ...(["node", "deno"] as const).map((runtime): Case => ({
+      ...runtimes.map((runtime): Case => ({
         name: roomkeyName(runtime, false),
         run: async () => {
           const { database, sessions } = await bench.roomkey(runtime, false)

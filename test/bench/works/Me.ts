@@ -1,5 +1,5 @@
 // The hottest read: who does this token sign in.
-import { meCall, onNode, variants } from "../Bench.ts"
+import { meCall, onNode } from "../Bench.ts"
 import { measureCall, request } from "../Load.ts"
 import type { Case } from "../Report.ts"
 import { measured, type Work } from "./Work.ts"
@@ -16,7 +16,7 @@ export const me: Work = {
   title: "GET /api/me; get-session of Better Auth",
   run: async (bench) => {
     await bench.ready(
-      ...variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
+      ...bench.variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
       bench.nodeHttp,
       bench.fastify,
       bench.betterAuth
@@ -29,7 +29,7 @@ export const me: Work = {
           return measureCall(bench.load, server, () => meCall(sessions), seconds)
         }
       },
-      ...variants.map(({ embedded, name, runtime }): Case => ({
+      ...bench.variants.map(({ embedded, name, runtime }): Case => ({
         name,
         run: async (seconds) => {
           const { server, sessions } = await bench.roomkey(runtime, embedded)
@@ -63,7 +63,7 @@ export const me: Work = {
     const rate = (subject: string) => ({ subject, column: "req/s" })
     return measured(await bench.rounds(cases), [
       { of: rate(onNode), to: rate(bare), target: "≥ 0.80" },
-      ...variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(bare) })),
+      ...bench.variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(bare) })),
       { of: rate(onNode), to: rate(fastify), target: "≥ 3" },
       { of: rate(onNode), to: rate(bearer), target: "≥ 15" },
       { of: rate(onNode), to: rate(cookie) }

@@ -1,5 +1,5 @@
 // A password login, which is a hash and little else, against the argon2 library alone; and what a read waits meanwhile.
-import { accounts, meCall, onNode, password as secret, variants } from "../Bench.ts"
+import { accounts, meCall, onNode, password as secret } from "../Bench.ts"
 import { costOf, Load, request, type Target } from "../Load.ts"
 import { percentile } from "../LoadJob.ts"
 import { Worker } from "../Processes.ts"
@@ -18,7 +18,7 @@ export const password: Work = {
   title: `POST /api/auth/token, ${connections} at a time; GET /api/me over one connection before and meanwhile`,
   run: async (bench) => {
     await bench.ready(
-      ...variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
+      ...bench.variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
       bench.fastify,
       bench.betterAuth
     )
@@ -78,7 +78,7 @@ export const password: Work = {
           }
         }
       },
-      ...variants.map(({ embedded, name, runtime }): Case => ({
+      ...bench.variants.map(({ embedded, name, runtime }): Case => ({
         name,
         run: async (seconds) => {
           const { server, sessions, tenant } = await bench.roomkey(runtime, embedded)
@@ -106,7 +106,7 @@ export const password: Work = {
     const rate = (subject: string) => ({ subject, column: "req/s" })
     return measured(await bench.rounds(cases), [
       { of: rate(onNode), to: rate(alone), target: "≥ 0.95" },
-      ...variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(alone) })),
+      ...bench.variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(alone) })),
       { of: rate(onNode), to: rate(fastify) },
       {
         of: { subject: onNode, column: "me p99 ms" },

@@ -1,7 +1,7 @@
 // A refresh token is traded for the next pair: against the very statement, by pgbench. There the digest is set to what it
 // was, so that the statement finds its row again.
 import { rotateStatement } from "../../../src/postgres/SessionStatements.ts"
-import { onNode, type Subject, variants } from "../Bench.ts"
+import { onNode, type Subject } from "../Bench.ts"
 import { type Load, measureCall } from "../Load.ts"
 import { forPgbench } from "../Postgres.ts"
 import type { Case, Sample } from "../Report.ts"
@@ -54,7 +54,7 @@ export const refresh: Work = {
         await postgres.query(seed(bench.users), name)
         await postgres.settle(name)
       },
-      ...variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
+      ...bench.variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
       bench.fastify
     )
     const cases: ReadonlyArray<Case> = [
@@ -65,7 +65,7 @@ export const refresh: Work = {
           return postgres.pgbench({ database: name, clients, seconds, script: script(bench.users) })
         }
       })),
-      ...variants.map(({ embedded, name, runtime }): Case => ({
+      ...bench.variants.map(({ embedded, name, runtime }): Case => ({
         name,
         run: async (seconds) => measureRefresh(bench.load, await bench.roomkey(runtime, embedded), seconds)
       })),
@@ -75,7 +75,7 @@ export const refresh: Work = {
     return measured(await bench.rounds(cases), [
       { of: rate(onNode), to: rate(pgbench(8)), target: "≥ 1.0" },
       { of: rate(onNode), to: rate(pgbench(32)) },
-      ...variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(pgbench(8)) })),
+      ...bench.variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(pgbench(8)) })),
       { of: rate(onNode), to: rate(fastify) },
       { of: { subject: onNode, column: "1: p50 ms" }, to: { subject: pgbench(1), column: "p50 ms" } }
     ], ["Better Auth has no refresh token: its session slides when it is read."])

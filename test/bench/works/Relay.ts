@@ -1,6 +1,6 @@
 // A room of fifty. Nobody may send more than fifty frames a second, so a room cannot be driven to its end; what is
 // compared is the processor time of a delivered frame, at the same rate on both sides, far from saturation.
-import { onNode, roomkeyName, variants } from "../Bench.ts"
+import { onNode, roomkeyName } from "../Bench.ts"
 import { costOf, request, type Target } from "../Load.ts"
 import { Worker } from "../Processes.ts"
 import type { Case, Sample } from "../Report.ts"
@@ -23,7 +23,10 @@ const works = talks.map(({ frame, name, perSecond, title }): Work => ({
   name,
   title: `A room of fifty: ${title}`,
   run: async (bench) => {
-    await bench.ready(...variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)), bench.ws)
+    await bench.ready(
+      ...bench.variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
+      bench.ws
+    )
     const rooms = new AsyncDisposableStack()
     const entered = new Map<string, Promise<Worker>>()
 
@@ -71,7 +74,7 @@ const works = talks.map(({ frame, name, perSecond, title }): Work => ({
             return measure(await once(bare, () => enter(server, sessions, 1)), server, seconds)
           }
         },
-        ...variants.map(({ embedded, name, runtime }): Case => ({
+        ...bench.variants.map(({ embedded, name, runtime }): Case => ({
           name,
           run: async (seconds) => {
             const { server, sessions } = await bench.roomkey(runtime, embedded)
@@ -91,7 +94,7 @@ const works = talks.map(({ frame, name, perSecond, title }): Work => ({
       return measured(await bench.rounds(cases), [
         { of: cpu(bare), to: cpu(onNode), target: "≥ 0.7" },
         { of: cpu(bare), to: cpu(roomkeyName("node", true)) },
-        ...variants.slice(2).map(({ name }) => ({ of: cpu(bare), to: cpu(name) }))
+        ...bench.variants.slice(2).map(({ name }) => ({ of: cpu(bare), to: cpu(name) }))
       ], ["A ratio is the work that bare ws needs for a delivered frame by what Roomkey needs for it."])
     } finally {
       await rooms.disposeAsync()

@@ -1,6 +1,6 @@
 // A backend signs a known user in: against the very statement that Roomkey sends, by pgbench, a transaction a call.
 import { openForProfileStatement } from "../../../src/postgres/SessionStatements.ts"
-import { onNode, signInCall, variants } from "../Bench.ts"
+import { onNode, signInCall } from "../Bench.ts"
 import { measureCall } from "../Load.ts"
 import { forPgbench } from "../Postgres.ts"
 import type { Case } from "../Report.ts"
@@ -51,7 +51,7 @@ export const signIn: Work = {
   run: async (bench) => {
     await bench.ready(
       bench.ceilingDatabase,
-      ...variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
+      ...bench.variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
       bench.fastify
     )
     const cases: ReadonlyArray<Case> = [
@@ -63,7 +63,7 @@ export const signIn: Work = {
           return postgres.pgbench({ database: database.name, clients, seconds, script: text })
         }
       })),
-      ...variants.map(({ embedded, name, runtime }): Case => ({
+      ...bench.variants.map(({ embedded, name, runtime }): Case => ({
         name,
         run: async (seconds) => {
           const { server, tenant } = await bench.roomkey(runtime, embedded)
@@ -82,7 +82,7 @@ export const signIn: Work = {
     return measured(await bench.rounds(cases), [
       { of: rate(onNode), to: rate(pgbench(8)), target: "≥ 1.0" },
       { of: rate(onNode), to: rate(pgbench(32)) },
-      ...variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(pgbench(8)) })),
+      ...bench.variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(pgbench(8)) })),
       { of: rate(onNode), to: rate(fastify) },
       { of: { subject: onNode, column: "1: p50 ms" }, to: { subject: pgbench(1), column: "p50 ms" } }
     ], ["Better Auth has no such call: it signs a user in by what the user knows, not by the word of a backend."])
