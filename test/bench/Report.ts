@@ -73,7 +73,7 @@ export const alternate = async (
         const sample = await cases[which]!.run(round < 0 ? warmUp : seconds)
         if (round >= 0) row.samples.push(sample)
       } catch (error) {
-        row.note = `failed: ${messageOf(error)}`
+        row.note = `not measured: ${messageOf(error)}`
       }
     }
   }

@@ -1,5 +1,5 @@
 // A socket is opened: the token is checked, the handshake answered, the first frame said.
-import { onNode } from "../Bench.ts"
+import { onNode, readersOf } from "../Bench.ts"
 import { costOf, type Target } from "../Load.ts"
 import { Worker } from "../Processes.ts"
 import type { Case, Sample } from "../Report.ts"
@@ -22,7 +22,7 @@ export const handshake: Work = {
       sessions: ReadonlyArray<{ readonly token: string }>,
       seconds: number
     ): Promise<Sample> => {
-      const tokens = sessions.slice(0, sessions.length / 4).map(({ token }) => token)
+      const tokens = readersOf(sessions).map(({ token }) => token)
       const job = { kind: "handshakes", port: target.port, tokens, seconds } as const
       const { database, result, server } = await costOf(
         target,

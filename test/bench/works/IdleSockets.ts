@@ -1,7 +1,7 @@
 // Memory of a socket that is open and says nothing: what so many more of them add, after the garbage of opening them is
 // collected on both sides alike. Each round has a server of its own, since memory once taken is seldom given back.
 import { join } from "node:path"
-import { roomkeyName } from "../Bench.ts"
+import { readersOf, roomkeyName } from "../Bench.ts"
 import { memoryOf, Worker } from "../Processes.ts"
 import type { Case, Sample } from "../Report.ts"
 import type { SocketJob, SocketsDone } from "../SocketWorker.ts"
@@ -56,7 +56,7 @@ export const idleSockets: Work = {
       }
     }
     const tokensOf = (sessions: ReadonlyArray<{ readonly token: string }>) =>
-      sessions.slice(0, sessions.length / 4).map(({ token }) => token)
+      readersOf(sessions).map(({ token }) => token)
     const runtimes = bench.options.smoke ? ["node"] as const : ["node", "deno"] as const
     await bench.ready(...runtimes.map((runtime) => () => bench.roomkey(runtime, false)))
     const cases: ReadonlyArray<Case> = [

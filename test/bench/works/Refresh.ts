@@ -11,8 +11,8 @@ import { measured, type Work } from "./Work.ts"
 const fastify = "Fastify + pg"
 const pgbench = (clients: number) => `pgbench, ${clients} connections`
 
-const script = (tenantSessions: number) =>
-  `\\set n random(1, ${tenantSessions})\n` + forPgbench(rotateStatement, [
+const script = (sessions: number) =>
+  `\\set n random(1, ${sessions})\n` + forPgbench(rotateStatement, [
     "lpad(to_hex(:n::bigint), 32, '0')",
     someDigest,
     String.raw`'\x${"00".repeat(16)}'`,
@@ -51,7 +51,7 @@ export const refresh: Work = {
     await bench.ready(
       async () => {
         const [postgres, { name }] = [await bench.postgres(), await bench.ceilingDatabase()]
-        await postgres.query(seed(bench.users), name)
+        await postgres.query(seed(bench.users / 4), name)
         await postgres.settle(name)
       },
       ...bench.variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
@@ -62,7 +62,7 @@ export const refresh: Work = {
         name: pgbench(clients),
         run: async (seconds) => {
           const [postgres, { name }] = [await bench.postgres(), await bench.ceilingDatabase()]
-          return postgres.pgbench({ database: name, clients, seconds, script: script(bench.users) })
+          return postgres.pgbench({ database: name, clients, seconds, script: script(bench.users / 4) })
         }
       })),
       ...bench.variants.map(({ embedded, name, runtime }): Case => ({

@@ -1,6 +1,6 @@
 // A room of fifty. Nobody may send more than fifty frames a second, so a room cannot be driven to its end; what is
 // compared is the processor time of a delivered frame, at the same rate on both sides, far from saturation.
-import { onNode, roomkeyName } from "../Bench.ts"
+import { onNode, readersOf, roomkeyName } from "../Bench.ts"
 import { costOf, request, type Target } from "../Load.ts"
 import { Worker } from "../Processes.ts"
 import type { Case, Sample } from "../Report.ts"
@@ -33,7 +33,7 @@ const works = talks.map(({ frame, name, perSecond, title }): Work => ({
     /** Fifty sockets in one channel, kept for all rounds. */
     const enter = async (target: Target, sessions: ReadonlyArray<{ readonly token: string }>, channel: number) => {
       const worker = rooms.use(new Worker("./SocketWorker.ts"))
-      const tokens = sessions.slice(0, sessions.length / 4).map(({ token }) => token)
+      const tokens = readersOf(sessions).map(({ token }) => token)
       const open = { kind: "open", port: target.port, tokens, count: 50 } satisfies SocketJob
       const { count, error } = await worker.ask<SocketsDone>(open)
       if (count !== 50) throw new Error(error)

@@ -2,8 +2,9 @@
 import { openForProfileStatement } from "../../../src/postgres/SessionStatements.ts"
 import { onNode, signInCall } from "../Bench.ts"
 import { measureCall } from "../Load.ts"
-import { forPgbench } from "../Postgres.ts"
+import { forPgbench, type Postgres } from "../Postgres.ts"
 import type { Case } from "../Report.ts"
+import type { Tenant } from "../subjects/Roomkey.ts"
 import { measured, type Work } from "./Work.ts"
 
 const fastify = "Fastify + pg"
@@ -17,15 +18,12 @@ const sessionId = `(lpad(to_hex((extract(epoch from clock_timestamp()) * 1000000
   lpad(to_hex(:low::bigint), 16, '0'))`
 
 const script = async (
-  postgres: { readonly query: typeof import("../Postgres.ts").Postgres.prototype.query },
-  database: {
-    readonly name: string
-    readonly tenant: { readonly id: number }
-  },
+  postgres: Postgres,
+  database: { readonly name: string; readonly tenant: Tenant },
   users: number
 ): Promise<string> => {
   const [key] = await postgres.query(`select id from api_keys where tenant_id = ${database.tenant.id}`, database.name)
-  return `\\set user random(1, ${users})\n\\set low random(0, 4611686018427387903)\n` +
+  return `\\set user random(${users / 2 + 1}, ${users})\n\\set low random(0, 4611686018427387903)\n` +
     forPgbench(openForProfileStatement, [
       sessionId,
       someDigest,
