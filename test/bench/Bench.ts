@@ -16,7 +16,7 @@ import {
   startRoomkey,
   type Tenant
 } from "./subjects/Roomkey.ts"
-import { type Server, startModule, startServer } from "./subjects/Server.ts"
+import { type Server, startModule } from "./subjects/Server.ts"
 
 export interface Options {
   readonly smoke: boolean
@@ -257,8 +257,7 @@ export class Bench implements AsyncDisposable {
     })
     socket.close()
     const config = this.file("ws.json", { tokens: sessions.map(({ token }) => token), ready: JSON.parse(ready) })
-    const module = join(import.meta.dirname, "subjects/Ws.ts")
-    return startServer([process.execPath, ...flags, module, config], { NODE_ENV: "production" })
+    return startModule("./Ws.ts", [config], {}, undefined, flags)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

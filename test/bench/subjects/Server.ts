@@ -48,9 +48,15 @@ export const startServer = async (
 }
 
 /** A server of this folder, on Node. */
-export const startModule = (module: string, args: ReadonlyArray<string>, env: Environment, postmaster?: number) =>
+export const startModule = (
+  module: string,
+  args: ReadonlyArray<string>,
+  env: Environment,
+  postmaster?: number,
+  flags: ReadonlyArray<string> = []
+): Promise<Server> =>
   startServer(
-    [process.execPath, fileURLToPath(new URL(module, import.meta.url)), ...args],
+    [process.execPath, ...flags, fileURLToPath(new URL(module, import.meta.url)), ...args],
     { NODE_ENV: "production", ...env },
     postmaster
   )
