@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Call, Load, request } from "./Load.ts"
 import { Postgres } from "./Postgres.ts"
-import { alternate, type Case, messageOf, type Row } from "./Report.ts"
+import { alternate, type Case, LeftOut, messageOf, type Row } from "./Report.ts"
 import { installPeers } from "./subjects/Peers.ts"
 import {
   makeTenant,
@@ -112,7 +112,9 @@ export class Bench implements AsyncDisposable {
     this.#log(`starting ${name}`)
     const starting = start()
     this.#started.set(name, starting)
-    starting.catch((error: unknown) => this.#log(`${name}: ${messageOf(error)}`))
+    starting.catch((error: unknown) => {
+      if (!(error instanceof LeftOut)) this.#log(`${name}: ${messageOf(error)}`)
+    })
     return starting
   }
 
@@ -193,7 +195,7 @@ export class Bench implements AsyncDisposable {
 
   readonly peers = () =>
     this.#once("the peers: npm install", async () => {
-      if (this.options.peers === false) throw new Error("left out")
+      if (this.options.peers === false) throw new LeftOut()
       return this.keep(await installPeers(this.options.peers))
     })
 

@@ -22,10 +22,17 @@ export interface Ratio {
   readonly target?: string
 }
 
+/** Why a subject that nobody wanted this time was not measured. */
+export class LeftOut extends Error {
+  override readonly message = "left out"
+}
+
 export interface Row {
   readonly subject: string
   readonly samples: ReadonlyArray<Sample>
+  /** Why it was not measured, or not to the end. */
   readonly note?: string
+  readonly failed?: boolean
 }
 
 export interface Result {
@@ -34,6 +41,7 @@ export interface Result {
   readonly rows: ReadonlyArray<Row>
   readonly ratios: ReadonlyArray<Ratio & Summary>
   readonly notes: ReadonlyArray<string>
+  readonly failed?: boolean
 }
 
 export interface Summary {
@@ -62,7 +70,8 @@ export const alternate = async (
   const rows = cases.map(({ name }) => ({
     subject: name,
     samples: [] as Array<Sample>,
-    note: undefined as string | undefined
+    note: undefined as string | undefined,
+    failed: false
   }))
   for (let round = warmUp > 0 ? -1 : 0; round < rounds; round++) {
     for (let n = 0; n < cases.length; n++) {
@@ -74,6 +83,7 @@ export const alternate = async (
         if (round >= 0) row.samples.push(sample)
       } catch (error) {
         row.note = `not measured: ${messageOf(error)}`
+        row.failed = !(error instanceof LeftOut)
       }
     }
   }

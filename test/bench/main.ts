@@ -113,11 +113,17 @@ const run = async (): Promise<void> => {
     const found = await work.run(bench).catch((error: unknown) => ({
       rows: [],
       ratios: [],
-      notes: [`failed: ${messageOf(error)}`]
+      notes: [`not measured: ${messageOf(error)}`],
+      failed: true
     }))
     const result = { work: work.name, title: work.title, ...found }
     results.push(result)
     if (!values.json) console.log(print(result))
+  }
+  const broken = results.filter(({ failed, rows }) => failed === true || rows.some((row) => row.failed))
+  if (values.smoke && broken.length > 0) {
+    log(`did not run: ${broken.map(({ work }) => work).join(", ")}`)
+    process.exitCode = 1
   }
   if (values.json) console.log(JSON.stringify({ machine, works: results.map(toJson) }, undefined, 2))
   else console.log(`\n## What was hoped for\n\n${printTargets(results)}`)
