@@ -35,6 +35,7 @@ const usage = `npm run bench -- [WORK…] [OPTIONS]
 
 works: ${works.map(({ name }) => name).join(", ")}; all but ${onlyIfAsked.map(({ name }) => name).join(", ")} by default
        isolation (by itself): what a flood of logins at one tenant does to the logins of another
+       rooms (by itself): how long a signal takes in one instance and over two, what a full channel costs
 
   --rounds N             rounds of each subject (5)
   --seconds N            seconds of a subject in a round (3)
@@ -129,9 +130,12 @@ const run = async (): Promise<void> => {
   else console.log(`\n## What was hoped for\n\n${printTargets(results)}`)
 }
 
-const unknown = positionals.filter((name) => name !== "isolation" && works.every((work) => work.name !== name))
+/** Without ratios, and so each by itself. */
+const apart = ["isolation", "rooms"]
+const unknown = positionals.filter((name) => !apart.includes(name) && works.every((work) => work.name !== name))
 if (values.help || unknown.length > 0) {
   console.log(usage)
   process.exitCode = values.help ? 0 : 2
 } else if (positionals.includes("isolation")) await import("./TenantIsolation.ts")
+else if (positionals.includes("rooms")) await import("./Rooms.ts")
 else await run()

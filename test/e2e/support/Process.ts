@@ -77,10 +77,6 @@ export class Service implements AsyncDisposable {
     return this.#output
   }
 
-  get pid(): number {
-    return this.#child.pid!
-  }
-
   get running(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
