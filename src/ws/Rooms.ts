@@ -283,6 +283,7 @@ export class Rooms extends Context.Service<Rooms, {
         if (!muted && member.mutedBy !== null) {
           return yield* new NotAllowed({ reason: member.mutedBy === "host" ? "muted_by_host" : "muted_by_tenant" })
         }
+        if (member.mutedByItself === muted) return
         yield* update(place, { ...member, mutedByItself: muted, speaking: member.speaking && !muted }, "Itself")
       })
 
@@ -291,6 +292,7 @@ export class Rooms extends Context.Service<Rooms, {
         const { local, member } = place.entry
         if (!local.maySpeak) return yield* new NotAllowed({ reason: "may_not_speak" })
         if (speaking && isMuted(member)) return yield* new NotAllowed({ reason: "muted" })
+        if (member.speaking === speaking) return
         yield* update(place, { ...member, speaking }, "Itself")
       })
 
