@@ -9,7 +9,7 @@ import { someDigest } from "./SignIn.ts"
 import { measured, type Work } from "./Work.ts"
 
 const fastify = "Fastify + pg"
-const pgbench = (clients: number) => `pgbench, ${clients} connections`
+const pgbench = (clients: number) => `pgbench, ${clients} connection${clients === 1 ? "" : "s"}`
 
 const script = (sessions: number) =>
   `\\set n random(1, ${sessions})\n` + forPgbench(rotateStatement, [

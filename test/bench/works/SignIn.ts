@@ -8,7 +8,7 @@ import type { Tenant } from "../subjects/Roomkey.ts"
 import { measured, type Work } from "./Work.ts"
 
 const fastify = "Fastify + pg"
-const pgbench = (clients: number) => `pgbench, ${clients} connections`
+const pgbench = (clients: number) => `pgbench, ${clients} connection${clients === 1 ? "" : "s"}`
 
 /** A digest, which nothing looks at. */
 export const someDigest = String.raw`'\x${"00".repeat(32)}'`
