@@ -127,7 +127,9 @@ const run = async (): Promise<void> => {
     process.exitCode = 1
   }
   if (values.json) console.log(JSON.stringify({ machine, works: results.map(toJson) }, undefined, 2))
-  else console.log(`\n## What was hoped for\n\n${printTargets(results)}`)
+  else if (results.some(({ ratios }) => ratios.some(({ target }) => target !== undefined))) {
+    console.log(`\n## What was hoped for\n\n${printTargets(results)}`)
+  }
 }
 
 /** Without ratios, and so each by itself. */
