@@ -105,10 +105,10 @@ export class Postgres implements AsyncDisposable {
     try {
       writeFileSync(join(dir, "script.sql"), script)
       const before = this.postmaster === undefined ? undefined : cpuOfFamily(this.postmaster)
-      // It counts in whole seconds, of which connecting takes its share.
+      // It counts in whole seconds, and the time in which it connects.
       const until = seconds < 1
         ? ["-t", String(Math.ceil(seconds * 100))]
-        : ["-T", String(Math.max(2, Math.round(seconds)))]
+        : ["-T", String(Math.round(seconds) + 1 + Math.ceil(clients / 16))]
       const how = `-n -M prepared -c ${clients} -j 1 -f script.sql -l`.split(" ")
       const child = spawn(program("pgbench"), [...how, ...until, this.urlOf(database)], {
         cwd: dir,
