@@ -225,10 +225,11 @@ layer(Server.layer(), Wire.options)("audit", (it) => {
         { ...tenant, api_key: tenant.apiKey, app_id: tenant.appId },
         "?limit=1"
       )
-      const { actor, detail, type, user_id } = newest!
-      assert.deepEqual({ actor, detail, type, user_id }, {
+      const { actor, detail, session_id, type, user_id } = newest!
+      assert.deepEqual({ actor, detail, session_id, type, user_id }, {
         type: "channel_standing_changed",
         actor: "user",
+        session_id: host.sessionId,
         user_id: ann!.userId,
         detail: { channel_id: String(channelId), muted: "true", by: String(host.userId) }
       })

@@ -5,7 +5,7 @@ import { RoomNotice } from "../../domain/RoomNotice.ts"
 import type { StoreUnavailable } from "../../domain/Unavailable.ts"
 import type { UserNotFound } from "../../domain/User.ts"
 import { AuditLog } from "../../services/AuditLog.ts"
-import { ChannelRepository } from "../../services/ChannelRepository.ts"
+import { type Candidate, ChannelRepository } from "../../services/ChannelRepository.ts"
 import { RoomBus } from "../../services/RoomBus.ts"
 
 /** What changed, for the audit event. */
@@ -18,14 +18,14 @@ const told = (channelId: ChannelId, change: StandingChange): Record<string, stri
 
 /**
  * Gives a user a role in a channel, mutes, unmutes, removes it or lets it in again; for good, whether it is there or not.
- * `by`: the user who asks, of whom a host's rights are demanded; `null`: the tenant, which may do all of it.
+ * `by`: the user who asks, by which session, of whom a host's rights are demanded; `null`: the tenant, which may do all of it.
  */
 export const changeStanding = Effect.fn("changeStanding")(function* (
   tenantId: TenantId,
   channelId: ChannelId,
   userId: UserId,
   change: StandingChange,
-  by: UserId | null
+  by: Candidate | null
 ): Effect.fn.Return<
   Standing,
   ChannelNotFound | UserNotFound | NotAllowed | StoreUnavailable,
@@ -34,14 +34,15 @@ export const changeStanding = Effect.fn("changeStanding")(function* (
   const channels = yield* ChannelRepository
   const bus = yield* RoomBus
   const audit = yield* AuditLog
-  const { isNew, standing } = yield* channels.changeStanding(tenantId, channelId, userId, change, by)
+  const { isNew, standing } = yield* channels.changeStanding(tenantId, channelId, userId, change, by?.userId ?? null)
   if (!isNew) return standing
   yield* bus.publish(RoomNotice.DecisionsChanged({ channelId, userId }))
   yield* audit.record({
     tenantId,
     type: "channel_standing_changed",
     userId,
-    detail: { ...told(channelId, change), ...(by === null ? {} : { by: String(by) }) }
+    ...(by === null ? {} : { sessionId: by.sessionId }),
+    detail: { ...told(channelId, change), ...(by === null ? {} : { by: String(by.userId) }) }
   })
   return standing
 })

@@ -23,8 +23,8 @@ export const channelsLayer = HttpApiBuilder.group(Api, "channels", (handlers) =>
     }, Effect.catchTags({ RateLimited: tooMany, StoreUnavailable: () => new Problems.Unavailable({}) })),
     remove: Effect.fnUntraced(
       function* ({ params }) {
-        const { tenantId, user } = yield* CurrentSession
-        yield* deleteChannel(tenantId, params.id, user.id)
+        const { sessionId, tenantId, user } = yield* CurrentSession
+        yield* deleteChannel(tenantId, params.id, { userId: user.id, sessionId })
       },
       Effect.catchTags({
         ChannelNotFound: () => new Problems.NotFound({ detail: "No such channel" }),

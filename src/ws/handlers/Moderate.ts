@@ -16,6 +16,6 @@ export const moderate = Effect.fnUntraced(function* (
   const member = yield* rooms.find(connection, connectionId)
   if (self.role !== "host") return yield* new NotAllowed({ reason: "not_host" })
   const change = yield* decide(member)
-  const { tenantId, user } = connection.principal
-  yield* asUser(changeStanding(tenantId, channelId, member.user.id, change, user.id))
+  const { sessionId, tenantId, user } = connection.principal
+  yield* asUser(changeStanding(tenantId, channelId, member.user.id, change, { userId: user.id, sessionId }))
 })
