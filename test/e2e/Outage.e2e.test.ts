@@ -53,6 +53,7 @@ const calls = (target: Target, tenant: Tenant, pair: Pair): Record<string, () =>
     "post /api/me/password": app("POST", "/api/me/password", { current_password: password, new_password: password }),
     "get /api/channels": app("GET", "/api/channels"),
     "post /api/channels": app("POST", "/api/channels", { name: "Lobby" }),
+    "delete /api/channels/{id}": app("DELETE", "/api/channels/999"),
     "get /api/ice-servers": app("GET", "/api/ice-servers"),
     "get /ready": () => call(target, "GET", "/ready"),
     "get /ws": () => handshake(target, pair.token),
@@ -70,6 +71,15 @@ const calls = (target: Target, tenant: Tenant, pair: Pair): Record<string, () =>
     "get /api/tenant/users/{id}/sessions": backend("GET", "/api/tenant/users/999/sessions"),
     "delete /api/tenant/users/{id}/sessions": backend("DELETE", "/api/tenant/users/999/sessions"),
     "delete /api/tenant/sessions/{id}": backend("DELETE", `/api/tenant/sessions/${id}`),
+    "get /api/tenant/channels": backend("GET", "/api/tenant/channels"),
+    "post /api/tenant/channels": backend("POST", "/api/tenant/channels", { name: "Lobby" }),
+    "patch /api/tenant/channels/{id}": backend("PATCH", "/api/tenant/channels/999", { name: "Renamed" }),
+    "delete /api/tenant/channels/{id}": backend("DELETE", "/api/tenant/channels/999"),
+    "get /api/tenant/channels/{id}/members": backend("GET", "/api/tenant/channels/999/members"),
+    "get /api/tenant/channels/{id}/users/{user_id}": backend("GET", "/api/tenant/channels/999/users/999"),
+    "patch /api/tenant/channels/{id}/users/{user_id}": backend("PATCH", "/api/tenant/channels/999/users/999", {
+      muted: true
+    }),
     "get /api/tenant/events": backend("GET", "/api/tenant/events"),
     "get /api/tenant/usage": backend("GET", "/api/tenant/usage"),
     "post /api/tenant/introspect": backend("POST", "/api/tenant/introspect", { token: pair.token }),
