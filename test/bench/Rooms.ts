@@ -100,7 +100,8 @@ const fullChannel = async (service: Service, tenant: Tenant) => {
       members.slice(1).map((member) => member.hear(({ type }) => type === "user_updated"))
     )
     for (const { at } of heard) times.push(at - sent)
-    await setTimeout(200)
+    // Longer than the changes of one member are gathered in a channel of this size.
+    await setTimeout(700)
   }
   const told = costOf(service)
   await closeAll(members)
@@ -115,8 +116,8 @@ const fullChannel = async (service: Service, tenant: Tenant) => {
 /** Long offers to somebody who does not read, and what a third member notices of it. */
 const slowConsumer = async (service: Service, tenant: Tenant) => {
   const channelId = await makeChannel(service, tenant)
-  const [sender, silent, witness] = await connect(service, tenant, 3, "slow") as [Member, Member, Member]
-  for (const member of [sender, silent, witness]) await member.join(channelId)
+  const [silent, witness, ...senders] = await connect(service, tenant, 12, "slow") as [Member, Member, ...Array<Member>]
+  for (const member of [silent, witness, ...senders]) await member.join(channelId)
   const before = costOf(service)
   silent.pause()
   const sdp = "v=0\r\n".padEnd(59_000, "x")
@@ -124,8 +125,9 @@ const slowConsumer = async (service: Service, tenant: Tenant) => {
   let offers = 0
   let highest = before.rssKb
   for (let gone = false; !gone && offers < 1000;) {
+    // In turn: an offer this long counts as fifteen frames.
+    const sender = senders[offers++ % senders.length]!
     sender.send("webrtc_offer", { to: silent.id, sdp })
-    offers++
     const sent = performance.now()
     sender.send("ice_candidate", { to: witness.id, candidate: `candidate:${offers}` })
     times.push((await witness.hear(({ type }) => type === "ice_candidate")).at - sent)
@@ -135,7 +137,7 @@ const slowConsumer = async (service: Service, tenant: Tenant) => {
   }
   silent.resume()
   const { code } = await silent.hear(({ type }) => type === "close")
-  await closeAll([sender, witness])
+  await closeAll([witness, ...senders])
   return `closed by ${code} after ${offers} unread offers of 59 kB, ${
     ((highest - before.rssKb) / 1024).toFixed(1)
   } MB of RSS ` +
