@@ -82,11 +82,10 @@ export class Room {
     return entry === undefined ? Effect.void : this.tell(presenceFrame("user_left", entry.member))
   }
 
-  /** Tells the others how a member looks now, if that is news. */
+  /** Tells the others how a member looks now. */
   tellUpdate(entry: Entry): Effect.Effect<void> {
     const { member, tellsItself } = entry
     entry.tellsItself = false
-    if (looksSame(entry.told, member)) return Effect.void
     entry.told = member
     return this.tell(presenceFrame("user_updated", member), tellsItself ? undefined : member.connectionId)
   }
