@@ -16,11 +16,12 @@ const mayImport: Record<string, ReadonlyArray<string>> = {
   http: ["api", "flows", "services", "domain", "Metrics.ts"],
   ws: ["api", "flows", "services", "domain", "Metrics.ts"],
   postgres: ["services", "domain", "Metrics.ts"],
+  cache: ["services", "domain"],
   crypto: ["services", "domain", "Metrics.ts"],
   client: ["api", "domain"],
   demo: ["client"],
   cli: ["api", "domain", "server", "Config.ts"],
-  server: ["api", "flows", "services", "domain", "http", "ws", "postgres", "crypto", "Config.ts", "Metrics.ts"]
+  server: ["api", "flows", "services", "domain", "http", "ws", "postgres", "crypto", "cache", "Config.ts", "Metrics.ts"]
 }
 const entries = ["main.ts", "bin.ts"]
 const core = ["domain", "services", "flows"]

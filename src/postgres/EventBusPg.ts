@@ -2,7 +2,7 @@
 // file only hears. Notifications are lost while the listening connection is down, so each time it is up again a `Gap`
 // goes out, and whoever holds derived state reads the database anew.
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { Effect, Layer, Option, PubSub, Schema } from "effect"
+import { Effect, Layer, Option, Schema } from "effect"
 import { Event } from "../domain/Event.ts"
 import { SessionId } from "../domain/Ids.ts"
 import { EndReason } from "../domain/Session.ts"
@@ -28,18 +28,13 @@ export const parsePayload = (payload: string): Option.Option<Event> => {
 export const layer: Layer.Layer<EventBus, never, PgClient> = Layer.effect(
   EventBus,
   Effect.gen(function* () {
-    const events = yield* PubSub.unbounded<Event>()
+    const { bus, setHearing } = yield* EventBus.makeLocal
+    yield* setHearing(false)
     yield* hear(channel, {
-      onGap: PubSub.publish(events, Event.Gap()),
-      onPayload: (payload) =>
-        Option.match(parsePayload(payload), {
-          onNone: () => Effect.void,
-          onSome: (event) => PubSub.publish(events, event)
-        })
+      onGap: Effect.andThen(bus.publish(Event.Gap()), setHearing(true)),
+      onLost: setHearing(false),
+      onPayload: (payload) => Option.match(parsePayload(payload), { onNone: () => Effect.void, onSome: bus.publish })
     })
-    return EventBus.of({
-      publish: (event) => Effect.asVoid(PubSub.publish(events, event)),
-      subscribe: PubSub.subscribe(events)
-    })
+    return bus
   })
 )

@@ -7,8 +7,10 @@ import { Effect, Queue, Schedule, type Scope } from "effect"
 const beatEvery = "1 second"
 const silence = "4 seconds"
 
-export const hear = Effect.fnUntraced(function* (channel: string, { onGap, onPayload }: {
+export const hear = Effect.fnUntraced(function* (channel: string, { onGap, onLost, onPayload }: {
   readonly onGap: Effect.Effect<unknown>
+  /** While it is lost this runs again with each try that fails. */
+  readonly onLost: Effect.Effect<unknown>
   readonly onPayload: (payload: string) => Effect.Effect<unknown>
 }): Effect.fn.Return<void, never, PgClient | Scope.Scope> {
   const sql = yield* PgClient
@@ -29,6 +31,7 @@ export const hear = Effect.fnUntraced(function* (channel: string, { onGap, onPay
     )
   }).pipe(
     Effect.scoped,
+    Effect.tapError(() => onLost),
     Effect.tapError((error) => {
       if (!wasHeard) return Effect.void
       wasHeard = false

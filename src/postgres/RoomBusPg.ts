@@ -18,6 +18,7 @@ export const layer: Layer.Layer<RoomBus, never, PgClient> = Layer.effect(
         assembly.reset()
         return PubSub.publish(notices, RoomNotice.Gap())
       }),
+      onLost: Effect.void,
       onPayload: (payload) => {
         const notice = assembly.take(payload)
         return notice === undefined ? Effect.void : PubSub.publish(notices, notice)

@@ -3,6 +3,7 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import { Effect, Layer, Option, Redacted } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import * as RememberingStores from "../cache/RememberingStores.ts"
 import { type RoomkeyConfig } from "../Config.ts"
 import * as CommonPasswordsList from "../crypto/CommonPasswordsList.ts"
 import * as IceServersHmac from "../crypto/IceServersHmac.ts"
@@ -65,11 +66,14 @@ const buses = (config: RoomkeyConfig) =>
     ? Layer.merge(EventBus.layerMemory, RoomBus.layerMemory)
     : Layer.merge(EventBusPg.layer, RoomBusPg.layer)
 
+/** What is kept in the database, and a memory of what was read of it. */
+const stores = (config: RoomkeyConfig) =>
+  RememberingStores.layer.pipe(Layer.provideMerge(Layer.merge(Postgres.layer, buses(config))))
+
 /** Every port, over a `PgClient` that is still to be provided. */
 export const layer = (config: RoomkeyConfig) =>
   Layer.mergeAll(
-    Postgres.layer,
-    buses(config),
+    stores(config),
     CommonPasswordsList.layer,
     TokenCodecNode.layer,
     PasswordHasherArgon2.layer,

@@ -8,16 +8,31 @@ import type { Event } from "../domain/Event.ts"
 export class EventBus extends Context.Service<EventBus, {
   readonly publish: (event: Event) => Effect.Effect<void>
   readonly subscribe: Effect.Effect<PubSub.Subscription<Event>, never, Scope.Scope>
+  /** A number that is another one after each `Gap`; nothing while the events of others are not heard. */
+  readonly hearing: () => number | undefined
 }>()("roomkey/services/EventBus") {
-  /** One instance by itself. */
-  static readonly layerMemory = Layer.effect(
-    EventBus,
-    Effect.gen(function* () {
-      const events = yield* PubSub.unbounded<Event>()
-      return EventBus.of({
-        publish: (event) => Effect.asVoid(PubSub.publish(events, event)),
-        subscribe: PubSub.subscribe(events)
-      })
+  /** A bus within this instance; `setHearing` says whether the events of others reach it. */
+  static readonly makeLocal = Effect.map(PubSub.unbounded<Event>(), (events) => {
+    let hearing = true
+    let epoch = 0
+    const bus = EventBus.of({
+      publish: (event) =>
+        Effect.suspend(() => {
+          if (event._tag === "Gap") epoch++
+          return Effect.asVoid(PubSub.publish(events, event))
+        }),
+      subscribe: PubSub.subscribe(events),
+      hearing: () => hearing ? epoch : undefined
     })
-  )
+    return {
+      bus,
+      setHearing: (value: boolean) =>
+        Effect.sync(() => {
+          hearing = value
+        })
+    }
+  })
+
+  /** One instance by itself. */
+  static readonly layerMemory = Layer.effect(EventBus, Effect.map(EventBus.makeLocal, ({ bus }) => bus))
 }

@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import type { SessionId } from "../../src/domain/Ids.ts"
 import { call } from "../support/Server.ts"
 import * as Server from "../support/Server.ts"
+import { byHand } from "../support/ByHand.ts"
 import { age } from "../support/Time.ts"
 import * as Raw from "./Raw.ts"
 import * as Wire from "./Wire.ts"
@@ -101,7 +102,7 @@ layer(Server.layer(), Wire.options)("RevokedKey", (it) => {
     Effect.gen(function* () {
       const sql = yield* PgClient
       const { tenant } = yield* world
-      yield* sql`update api_keys set revoked_at = now() where tenant_id = ${tenant.id}`
+      yield* byHand(sql`update api_keys set revoked_at = now() where tenant_id = ${tenant.id}`)
       const revoked = yield* call("GET", "/api/tenant/users", { bearer: tenant.api_key })
       const unknown = yield* call("GET", "/api/tenant/users", { bearer: `vc_${"0".repeat(64)}` })
       assert.deepEqual(Wire.shown(revoked), Wire.shown(unknown))
@@ -111,11 +112,11 @@ layer(Server.layer(), Wire.options)("RevokedKey", (it) => {
     Effect.gen(function* () {
       const sql = yield* PgClient
       const target = yield* world
-      yield* sql`update tenants set suspended_at = now() where id = ${target.tenant.id}`
+      yield* byHand(sql`update tenants set suspended_at = now() where id = ${target.tenant.id}`)
       yield* refusesAll([...byKey(target), ...bySession(target), ...byNothing(target)], 403, "tenant_suspended")
       yield* handshakeRefused(target, 403, "tenant_suspended")
       assert.strictEqual((yield* usersOf(target.tenant.id)).length, 1)
-      yield* sql`update tenants set suspended_at = null where id = ${target.tenant.id}`
+      yield* byHand(sql`update tenants set suspended_at = null where id = ${target.tenant.id}`)
       yield* Raw.openSocket(target.session.token)
       yield* acceptsAll([...bySession(target).slice(0, 3), ...byNothing(target)])
     }))
@@ -124,7 +125,7 @@ layer(Server.layer(), Wire.options)("RevokedKey", (it) => {
     Effect.gen(function* () {
       const sql = yield* PgClient
       const target = yield* world
-      yield* sql`update users set banned_at = now() where id = ${target.userId}`
+      yield* byHand(sql`update users set banned_at = now() where id = ${target.userId}`)
       yield* refusesAll([byKey(target)[0], ...bySession(target), ...byNothing(target)], 403, "user_banned")
       yield* handshakeRefused(target, 403, "user_banned")
       yield* acceptsAll(byKey(target).slice(2, 4))
@@ -136,8 +137,8 @@ layer(Server.layer(), Wire.options)("RevokedKey", (it) => {
     Effect.gen(function* () {
       const sql = yield* PgClient
       const target = yield* world
-      yield* sql`update users set banned_at = now() where id = ${target.userId}`
-      yield* sql`update tenants set suspended_at = now() where id = ${target.tenant.id}`
+      yield* byHand(sql`update users set banned_at = now() where id = ${target.userId}`)
+      yield* byHand(sql`update tenants set suspended_at = now() where id = ${target.tenant.id}`)
       const forged = target.session.token.slice(0, 32) + "0".repeat(32)
       Wire.isProblem(yield* Wire.me(forged), 401, "invalid_token")
       const key = target.tenant.api_key.slice(0, 35) + "0".repeat(32)
@@ -161,11 +162,11 @@ layer(Server.layer(), Wire.options)("RevokedKey", (it) => {
     Effect.gen(function* () {
       const sql = yield* PgClient
       const target = yield* world
-      yield* sql`delete from users where id = ${target.userId}`
+      yield* byHand(sql`delete from users where id = ${target.userId}`)
       yield* refusesAll(bySession(target), 401, "invalid_token")
       yield* handshakeRefused(target, 401, "invalid_token")
       Wire.isProblem(yield* Wire.refresh(target.session.refresh_token), 401, "invalid_refresh_token")
-      yield* sql`delete from tenants where id = ${target.tenant.id}`
+      yield* byHand(sql`delete from tenants where id = ${target.tenant.id}`)
       yield* refusesAll(byKey(target), 401, "invalid_api_key")
       Wire.isProblem(yield* Wire.login(target.tenant.app_id, "ada", Wire.password), 401, "invalid_credentials")
     }))

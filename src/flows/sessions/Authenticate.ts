@@ -1,36 +1,73 @@
-// A session token becomes a principal, by its row alone: nothing is believed that the database does not say now.
+// A session token becomes a principal, by its row alone: nothing is believed that the database does not say now, or said
+// less than a second ago where nothing is known to have changed since.
 import { Effect, Option, type Redacted } from "effect"
 import type { SessionPrincipal } from "../../domain/Principal.ts"
-import { InvalidToken, judgeAccess, type SessionRecord, TokenExpired } from "../../domain/Session.ts"
+import {
+  InvalidToken,
+  judgeAccess,
+  type PresentedToken,
+  type SessionRecord,
+  TokenExpired
+} from "../../domain/Session.ts"
 import { TenantSuspended } from "../../domain/Tenant.ts"
 import type { StoreUnavailable } from "../../domain/Unavailable.ts"
 import { UserBanned } from "../../domain/User.ts"
+import { RecentSessions } from "../../services/RecentSessions.ts"
 import { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
 
-export const authenticate = Effect.fn("authenticate")(function* (token: Redacted.Redacted): Effect.fn.Return<
+export type NotAuthenticated = InvalidToken | TokenExpired | UserBanned | TenantSuspended
+
+export const authenticate = (token: Redacted.Redacted): Effect.Effect<
   SessionPrincipal,
-  InvalidToken | TokenExpired | UserBanned | TenantSuspended | StoreUnavailable,
+  NotAuthenticated | StoreUnavailable,
   TokenCodec | TokenStore
-> {
-  const codec = yield* TokenCodec
+> =>
+  Effect.flatMap(TokenCodec, (codec) => {
+    const presented = codec.parseToken(token)
+    if (Option.isNone(presented)) return Effect.fail(new InvalidToken())
+    return Effect.flatMap(RecentSessions, ({ recall }) => {
+      const known = recall(presented.value.sessionId)
+      const recalled = known === undefined ? undefined : admit(known, presented.value, codec)
+      return recalled?._tag === "Admitted" ? Effect.succeed(recalled.principal) : readAndAdmit(presented.value, codec)
+    })
+  })
+
+const readAndAdmit = Effect.fn("authenticate")(function* (
+  presented: PresentedToken,
+  codec: TokenCodec["Service"]
+): Effect.fn.Return<SessionPrincipal, NotAuthenticated | StoreUnavailable, TokenStore> {
   const store = yield* TokenStore
-  const presented = codec.parseToken(token)
-  if (Option.isNone(presented)) return yield* new InvalidToken()
-  const found = yield* store.find(presented.value.sessionId)
+  const found = yield* store.find(presented.sessionId)
   if (Option.isNone(found)) return yield* new InvalidToken()
-  const record = found.value
-  const verdict = judgeAccess(record, presented.value.digest, codec.matches)
-  if (verdict === "Unknown") return yield* new InvalidToken()
-  if (record.userBanned) return yield* new UserBanned({ userId: record.user.id })
-  if (record.tenantSuspended) return yield* new TenantSuspended({ tenantId: record.tenantId })
-  if (verdict === "Ended") return yield* new InvalidToken()
-  if (verdict === "Expired") return yield* new TokenExpired()
-  if (verdict === "Current" && !record.refresh.used) {
-    yield* store.markUsed(record.id, presented.value.digest)
+  const admission = admit(found.value, presented, codec)
+  switch (admission._tag) {
+    case "Refused":
+      return yield* admission.error
+    case "FirstUse":
+      yield* store.markUsed(presented.sessionId, presented.digest)
   }
-  return principalOf(record, verdict)
+  return admission.principal
 })
+
+type Admission =
+  | { readonly _tag: "Admitted"; readonly principal: SessionPrincipal }
+  /** Admitted, and the row is still to say that the pair was used. */
+  | { readonly _tag: "FirstUse"; readonly principal: SessionPrincipal }
+  | { readonly _tag: "Refused"; readonly error: NotAuthenticated }
+
+const refused = (error: NotAuthenticated): Admission => ({ _tag: "Refused", error })
+
+const admit = (record: SessionRecord, { digest }: PresentedToken, codec: TokenCodec["Service"]): Admission => {
+  const verdict = judgeAccess(record, digest, codec.matches)
+  if (verdict === "Unknown") return refused(new InvalidToken())
+  if (record.userBanned) return refused(new UserBanned({ userId: record.user.id }))
+  if (record.tenantSuspended) return refused(new TenantSuspended({ tenantId: record.tenantId }))
+  if (verdict === "Ended") return refused(new InvalidToken())
+  if (verdict === "Expired") return refused(new TokenExpired())
+  const isFirstUse = verdict === "Current" && !record.refresh.used
+  return { _tag: isFirstUse ? "FirstUse" : "Admitted", principal: principalOf(record, verdict) }
+}
 
 const principalOf = (record: SessionRecord, verdict: "Current" | "Previous"): SessionPrincipal => ({
   sessionId: record.id,

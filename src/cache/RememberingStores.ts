@@ -1,0 +1,81 @@
+// The stores as they are, and a memory of the sessions that they read. Whatever may change a session, or the user or tenant
+// that is read with it, goes through here and makes the memory forget, whether or not it is known to have succeeded.
+import { Clock, Context, Effect, Layer, Option, PubSub } from "effect"
+import type { SessionId, UserId } from "../domain/Ids.ts"
+import { EventBus } from "../services/EventBus.ts"
+import { RecentSessions } from "../services/RecentSessions.ts"
+import { TenantRepository } from "../services/TenantRepository.ts"
+import { TokenStore } from "../services/TokenStore.ts"
+import { UserRepository } from "../services/UserRepository.ts"
+import { SessionMemory } from "./SessionMemory.ts"
+
+const maxReadings = 10_000
+
+type Stores = TokenStore | UserRepository | TenantRepository
+
+export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effectContext(
+  Effect.gen(function* () {
+    const store = yield* TokenStore
+    const users = yield* UserRepository
+    const tenants = yield* TenantRepository
+    const bus = yield* EventBus
+    const clock = yield* Clock.Clock
+    const memory = new SessionMemory(maxReadings)
+
+    const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const moment = () => ({ at: millis(), epoch: bus.hearing() })
+    const forget = (ids: ReadonlyArray<SessionId | UserId>) => memory.forget(ids, millis())
+    const forgetting = (...ids: ReadonlyArray<SessionId | UserId>) => Effect.ensuring(Effect.sync(() => forget(ids)))
+    const forgettingAll = Effect.ensuring(Effect.sync(() => memory.forgetAll(millis())))
+
+    const events = yield* bus.subscribe
+    yield* PubSub.take(events).pipe(
+      Effect.map((event) => {
+        if (event._tag === "SessionsEnded") forget(event.sessionIds)
+      }),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
+    return Context.make(RecentSessions, { recall: (id) => memory.recall(id, moment()) }).pipe(
+      Context.add(TokenStore, {
+        ...store,
+        find: (id) =>
+          Effect.suspend(() => {
+            const asked = moment()
+            return Effect.map(store.find(id), (found) => {
+              if (Option.isSome(found)) memory.remember(found.value, asked)
+              return found
+            })
+          }),
+        openForProfile: (tenantId, apiKeyId, profile, tokens) =>
+          Effect.map(store.openForProfile(tenantId, apiKeyId, profile, tokens), (opened) => {
+            forget([opened.user.id])
+            return opened
+          }),
+        openForPassword: (tenantId, userId, passwordHash, tokens) =>
+          store.openForPassword(tenantId, userId, passwordHash, tokens).pipe(forgetting(userId)),
+        markUsed: (id, digest) => store.markUsed(id, digest).pipe(forgetting(id)),
+        rotate: (digest, salt, next) => store.rotate(digest, salt, next).pipe(forgetting(next.sessionId)),
+        replaceUnused: (digest, expectedSalt, salt, next) =>
+          store.replaceUnused(digest, expectedSalt, salt, next).pipe(forgetting(next.sessionId)),
+        endAll: (tenantId, userId, reason, options) =>
+          store.endAll(tenantId, userId, reason, options).pipe(forgetting(userId)),
+        endWithin: (tenantId, userId, id, reason) => store.endWithin(tenantId, userId, id, reason).pipe(forgetting(id)),
+        end: (id, reason) => store.end(id, reason).pipe(forgetting(id))
+      }),
+      Context.add(UserRepository, {
+        ...users,
+        update: (tenantId, userId, change) => users.update(tenantId, userId, change).pipe(forgetting(userId)),
+        remove: (tenantId, userId) => users.remove(tenantId, userId).pipe(forgetting(userId)),
+        setPassword: (tenantId, userId, passwordHash, options) =>
+          users.setPassword(tenantId, userId, passwordHash, options).pipe(forgetting(userId))
+      }),
+      Context.add(TenantRepository, {
+        ...tenants,
+        update: (tenantId, change) => tenants.update(tenantId, change).pipe(forgettingAll),
+        remove: (tenantId) => tenants.remove(tenantId).pipe(forgettingAll)
+      })
+    )
+  })
+)
