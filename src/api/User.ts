@@ -1,6 +1,6 @@
 // A user as the wire shows it.
 import { Schema } from "effect"
-import { UserId } from "../domain/Ids.ts"
+import { type TenantId, UserId } from "../domain/Ids.ts"
 import { CustomId, Metadata, PictureUrl, type Profile, type User as DomainUser, Username } from "../domain/User.ts"
 
 const userFields = {
@@ -20,6 +20,12 @@ export const toUser = (user: DomainUser): typeof User.Type => ({
   picture_url: user.pictureUrl,
   metadata: user.metadata
 })
+
+/** The caller itself. */
+export const toMe = (tenantId: TenantId, user: DomainUser) => {
+  const { id, username, ...profile } = toUser(user)
+  return { id, username, tenant_id: tenantId, ...profile }
+}
 
 export const profileFields = {
   username: Username,

@@ -1,7 +1,7 @@
 // Tokens on node:crypto, which Deno has too. A raw secret exists in a `Redacted` and in the answer that hands it out,
 // nowhere else; what is kept or compared is its SHA-256.
 import { Clock, Effect, Layer, Option, Redacted } from "effect"
-import { createHash, createHmac, randomFillSync, timingSafeEqual } from "node:crypto"
+import { createHmac, hash, randomFillSync, timingSafeEqual } from "node:crypto"
 import { ApiKeyId, AppId, SessionId } from "../domain/Ids.ts"
 import type { MintedTokens } from "../domain/Session.ts"
 import { TokenCodec } from "../services/TokenCodec.ts"
@@ -13,7 +13,7 @@ const tokenLength = 2 * (idBytes + secretBytes)
 const apiKeyPrefix = "vc_"
 const appIdPrefix = "vc_app_"
 
-const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest()
+const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer")
 
 /** One system call's randomness serves many tokens; a byte that was handed out is wiped from the pool. */
 const makeRandom = () => {

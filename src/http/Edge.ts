@@ -1,6 +1,6 @@
 // What every answer has in common, whatever made it: a request id, a problem body for each error, the headers that
 // RFC 6750 and RFC 9110 ask for, and one count. Nothing of a defect shows but that there was one.
-import { type ByteSize, Cause, Clock, Effect, Metric, Random } from "effect"
+import { type ByteSize, Cause, Clock, Context, Effect, Metric, Random, References } from "effect"
 import {
   FindMyWay,
   HttpIncomingMessage,
@@ -219,27 +219,35 @@ export const layer = HttpRouter.middleware(
       return given !== undefined && validRequestId.test(given) ? given : `${instance}-${(count++).toString(36)}`
     }
     return (app) =>
-      Effect.gen(function* () {
-        const request = yield* HttpServerRequest.HttpServerRequest
+      Effect.withFiber((fiber) => {
+        const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+        const clock = fiber.getRef(Clock.Clock)
         const requestId = requestIdOf(request)
-        const started = yield* Clock.currentTimeMillis
-        const refused = refusal(request, yield* HttpIncomingMessage.MaxBodySize)
-        const answer = refused ?? (yield* app.pipe(
+        const started = clock.currentTimeMillisUnsafe()
+        const respond = (answer: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+          const finished = finish(request, answer, requestId)
+          // Who keeps its connection would else meet the end of this instance with its next request.
+          const response = lifecycle.draining()
+            ? HttpServerResponse.setHeader(finished, "connection", "close")
+            : finished
+          // A socket ends here when it closes, hours after its handshake was answered.
+          if (response.status === 101) return response
+          counted(request.method, response.status).updateUnsafe(1, fiber.context)
+          requestSeconds.updateUnsafe((clock.currentTimeMillisUnsafe() - started) / 1000, fiber.context)
+          return response
+        }
+        const refused = refusal(request, fiber.getRef(HttpIncomingMessage.MaxBodySize))
+        if (refused !== undefined) return Effect.succeed(respond(refused))
+        return app.pipe(
           Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), (cause) => fromCause(request, cause)),
-          Effect.annotateLogs("requestId", requestId),
-          Effect.provideService(Caller, new HttpCaller(request, hops))
-        ))
-        const finished = finish(request, answer, requestId)
-        // Who keeps its connection would else meet the end of this instance with its next request.
-        const response = (yield* lifecycle.draining)
-          ? HttpServerResponse.setHeader(finished, "connection", "close")
-          : finished
-        // A socket ends here when it closes, hours after its handshake was answered.
-        if (response.status === 101) return response
-        const millis = (yield* Clock.currentTimeMillis) - started
-        yield* Metric.update(counted(request.method, response.status), 1)
-        yield* Metric.update(requestSeconds, millis / 1000)
-        return response
+          Effect.updateContext((context: Context.Context<never>) =>
+            context.pipe(
+              Context.add(References.CurrentLogAnnotations, { requestId }),
+              Context.add(Caller, new HttpCaller(request, hops))
+            )
+          ),
+          Effect.map(respond)
+        )
       })
   }),
   { global: true }

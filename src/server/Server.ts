@@ -17,6 +17,7 @@ import { tenantLayer } from "../http/handlers/Tenant.ts"
 import { tenantChannelsLayer } from "../http/handlers/TenantChannels.ts"
 import { tenantsLayer } from "../http/handlers/Tenants.ts"
 import { usersLayer } from "../http/handlers/Users.ts"
+import * as KnownCaller from "../http/KnownCaller.ts"
 import { validRequestLayer } from "../http/ValidRequest.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
 import { realtimeLayer } from "../ws/Realtime.ts"
@@ -69,8 +70,10 @@ export const routes = (config: RoomkeyConfig) =>
     ),
     HttpApiScalar.layer(Api, { path: "/docs", scalar: { withDefaultFonts: false } }),
     Demo.layer(config),
+    // The first is the outermost.
     Edge.layer,
-    cors(config.corsOrigins)
+    cors(config.corsOrigins),
+    KnownCaller.layer
   )
 
 const httpServer = (config: RoomkeyConfig) =>

@@ -16,7 +16,7 @@ const admit = Effect.gen(function* () {
   const registry = yield* Registry
   const { headers, method } = yield* HttpServerRequest.HttpServerRequest
   const searchParams = yield* HttpServerRequest.ParsedSearchParams
-  if (yield* lifecycle.draining) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
+  if (lifecycle.draining()) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
   const token = presentedToken({ headers, searchParams })
   if (token === "Conflict") {
     return yield* new Problems.InvalidRequest({ detail: "The request carries different tokens: send one" })

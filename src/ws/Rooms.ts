@@ -171,8 +171,9 @@ export class Rooms extends Context.Service<Rooms, {
           room.delete(connectionId)
           write(room, connectionId)
           closeIfEmpty(room)
-          const told = Effect.flatMap(lifecycle.draining, (draining) =>
-            alone && !draining ? room.tell(presenceFrame("user_left", entry.member)) : Effect.void)
+          const told = alone && !lifecycle.draining()
+            ? room.tell(presenceFrame("user_left", entry.member))
+            : Effect.void
           return Effect.andThen(told, counted)
         }).pipe(atOnce)
 

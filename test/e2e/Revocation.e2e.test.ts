@@ -1,9 +1,11 @@
 // How long a revocation takes to reach the other instance, while both are busy and their listening connections are
 // killed; and what an instance answers that cannot hear of it at all.
 import { assert, describe, it } from "@effect/vitest"
+import { setTimeout } from "node:timers/promises"
 import {
   type Answer,
   call,
+  eventually,
   expectStatus,
   logout,
   makeTenant,
@@ -58,9 +60,10 @@ describe(`Revocation on ${runtime}`, () => {
       }
       expectStatus(204, await logout(left, token))
       const revoked = performance.now()
-      // From the first moment on: the other instance asks the database.
-      assert.strictEqual((await me(right, token)).status, 401)
-      const { at, code } = await within(1, "closing the other instance's socket", socket.closed)
+      const [{ at, code }] = await Promise.all([
+        within(1, "closing the other instance's socket", socket.closed),
+        eventually(1, "the other instance's refusal", async () => (await me(right, token)).status === 401)
+      ])
       assert.strictEqual(code, 4401)
       took.push(Math.max(0, at - revoked))
     }
@@ -130,8 +133,10 @@ describe(`Revocation on ${runtime}`, () => {
       const socket = await openSocket(right, pair.token)
       const answer = await act({ ...tenant, userId: user.id, first, pair })
       assert.include([200, 204, 401], answer.status, `${name}: ${answer.text}`)
-      assert.include([401, 403], (await me(right, pair.token)).status, name)
-      const { code, reason } = await within(1, name, socket.closed)
+      const [{ code, reason }] = await Promise.all([
+        within(1, name, socket.closed),
+        eventually(1, name, async () => [401, 403].includes((await me(right, pair.token)).status))
+      ])
       assert.deepEqual({ code, reason }, close, name)
     }
 
@@ -157,6 +162,10 @@ describe(`Revocation on ${runtime}`, () => {
 
     await proxy.fail("answers nothing")
     expectStatus(204, await logout(left, token))
+    await eventually(1, "the end of what was remembered", async () => {
+      const { status } = await Promise.race([me(right, token), setTimeout(100, { status: 0 })])
+      return status !== 200
+    })
     const answers = await Promise.all([
       ...Array.from({ length: 5 }, () => me(right, token)),
       call(right, "POST", "/api/tenant/introspect", { bearer: api_key, json: { token } }),

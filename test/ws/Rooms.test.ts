@@ -130,7 +130,7 @@ const makeWorld = Effect.gen(function* () {
   const sessions = yield* makeSessions
   let draining = false
   const lifecycle = Layer.succeed(Lifecycle, {
-    draining: Effect.sync(() => draining),
+    draining: () => draining,
     drain: Effect.sync(() => {
       draining = true
     })

@@ -24,14 +24,33 @@ export const authenticate = (token: Redacted.Redacted): Effect.Effect<
   TokenCodec | TokenStore
 > =>
   Effect.flatMap(TokenCodec, (codec) => {
-    const presented = codec.parseToken(token)
-    if (Option.isNone(presented)) return Effect.fail(new InvalidToken())
-    return Effect.flatMap(RecentSessions, ({ recall }) => {
-      const known = recall(presented.value.sessionId)
-      const recalled = known === undefined ? undefined : admit(known, presented.value, codec)
-      return recalled?._tag === "Admitted" ? Effect.succeed(recalled.principal) : readAndAdmit(presented.value, codec)
+    const presented = Option.getOrUndefined(codec.parseToken(token))
+    if (presented === undefined) return Effect.fail(new InvalidToken())
+    return Effect.flatMap(RecentSessions, (recent) => {
+      const principal = recallPresented(presented, codec, recent)
+      return principal === undefined ? readAndAdmit(presented, codec) : Effect.succeed(principal)
     })
   })
+
+/** Whom a token is known to sign in without asking the database; nothing says nothing of the token. */
+export const recallPrincipal = (
+  token: Redacted.Redacted,
+  codec: TokenCodec["Service"],
+  recent: RecentSessions
+): SessionPrincipal | undefined => {
+  const presented = Option.getOrUndefined(codec.parseToken(token))
+  return presented === undefined ? undefined : recallPresented(presented, codec, recent)
+}
+
+const recallPresented = (
+  presented: PresentedToken,
+  codec: TokenCodec["Service"],
+  recent: RecentSessions
+): SessionPrincipal | undefined => {
+  const record = recent.recall(presented.sessionId)
+  const admission = record === undefined ? undefined : admit(record, presented, codec)
+  return admission?._tag === "Admitted" ? admission.principal : undefined
+}
 
 const readAndAdmit = Effect.fn("authenticate")(function* (
   presented: PresentedToken,

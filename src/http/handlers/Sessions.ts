@@ -6,7 +6,7 @@ import { Api } from "../../api/Api.ts"
 import { CurrentSession, PresentedKey } from "../../api/Authorization.ts"
 import * as Problems from "../../api/Problems.ts"
 import { toSession } from "../../api/Sessions.ts"
-import { toProfile, toUser } from "../../api/User.ts"
+import { toMe, toProfile, toUser } from "../../api/User.ts"
 import type { SignedIn, TokenPair } from "../../domain/Session.ts"
 import { autoAuth } from "../../flows/sessions/AutoAuth.ts"
 import { logout } from "../../flows/sessions/Logout.ts"
@@ -75,11 +75,7 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
           StoreUnavailable: () => new Problems.Unavailable({})
         })
       ),
-    me: () =>
-      Effect.map(CurrentSession, ({ tenantId, user }) => {
-        const { id, username, ...profile } = toUser(user)
-        return { id, username, tenant_id: tenantId, ...profile }
-      }),
+    me: () => Effect.map(CurrentSession, ({ tenantId, user }) => toMe(tenantId, user)),
     register: ({ payload, request }) =>
       addressOf(request).pipe(
         Effect.flatMap((address) =>

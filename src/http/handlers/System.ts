@@ -13,7 +13,7 @@ export const systemLayer = HttpApiBuilder.group(Api, "system", (handlers) =>
     ready: Effect.fnUntraced(function* () {
       const lifecycle = yield* Lifecycle
       const database = yield* Database
-      if (yield* lifecycle.draining) return yield* new Problems.Unavailable({ detail: "Shutting down" })
+      if (lifecycle.draining()) return yield* new Problems.Unavailable({ detail: "Shutting down" })
       yield* database.ping
       return { status: "ok" as const }
     }, Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({ detail: "The database is away" }) })),
