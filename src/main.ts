@@ -1,6 +1,10 @@
 // Starts Roomkey, on Node or on Deno, and ends it in order on SIGTERM or SIGINT.
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { launch } from "./server/Instance.ts"
-import { teardown } from "./server/Teardown.ts"
+import { keepCompiled } from "./server/CompileCache.ts"
+
+keepCompiled()
+
+const NodeRuntime = await import("@effect/platform-node/NodeRuntime")
+const { launch } = await import("./server/Instance.ts")
+const { teardown } = await import("./server/Teardown.ts")
 
 NodeRuntime.runMain(launch, { teardown })

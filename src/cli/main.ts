@@ -1,10 +1,14 @@
 #!/usr/bin/env node
 // The entry of the command line, on Node or on Deno.
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Effect, Layer } from "effect"
-import { run, teardown } from "./Roomkey.ts"
+import { keepCompiled } from "../server/CompileCache.ts"
+
+keepCompiled()
+
+const NodeHttpClient = await import("@effect/platform-node/NodeHttpClient")
+const NodeRuntime = await import("@effect/platform-node/NodeRuntime")
+const NodeServices = await import("@effect/platform-node/NodeServices")
+const { Effect, Layer } = await import("effect")
+const { run, teardown } = await import("./Roomkey.ts")
 
 const args = process.argv.slice(2)
 

@@ -1,7 +1,7 @@
 // Every port that PostgreSQL implements, over one `PgClient` whose schema is brought up to date first.
 import { make, PgClient } from "@effect/sql-pg/PgClient"
 import { Effect, Layer, Schedule } from "effect"
-import { Reactivity } from "effect/reactivity"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as ApiKeyRepositoryPg from "./ApiKeyRepositoryPg.ts"
 import * as AuditLogPg from "./AuditLogPg.ts"

@@ -3,7 +3,7 @@
 // without asking the database.
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Clock, Duration, Effect, Layer, Schedule, Schema } from "effect"
-import { RateLimiter } from "effect/persistence"
+import * as RateLimiter from "effect/persistence/RateLimiter"
 import { createHash } from "node:crypto"
 import { type Action, RateLimited, RateLimitPolicy } from "../domain/RateLimit.ts"
 import { StoreUnavailable } from "../domain/Unavailable.ts"

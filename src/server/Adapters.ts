@@ -14,7 +14,7 @@ import { RateLimitPolicy } from "../domain/RateLimit.ts"
 import { RetentionPolicy } from "../domain/Retention.ts"
 import { SessionPolicy } from "../domain/Session.ts"
 import * as EventBusPg from "../postgres/EventBusPg.ts"
-import * as Pglite from "../postgres/Pglite.ts"
+import type { DataDirectoryInUse, DataDirectoryTooLong } from "../postgres/Pglite.ts"
 import * as Postgres from "../postgres/Postgres.ts"
 import { startupParameters } from "../postgres/Query.ts"
 import * as RoomBusPg from "../postgres/RoomBusPg.ts"
@@ -54,9 +54,16 @@ export const postgres = (url: Redacted.Redacted, connections: number) => {
 
 export const database = (
   config: RoomkeyConfig
-): Layer.Layer<PgClient.PgClient | SqlClient, Pglite.DataDirectoryInUse | Pglite.DataDirectoryTooLong | SqlError> =>
+): Layer.Layer<PgClient.PgClient | SqlClient, DataDirectoryInUse | DataDirectoryTooLong | SqlError> =>
   Option.match(config.databaseUrl, {
-    onNone: () => Pglite.layer({ dataDir: `${config.dataDir}/data` }),
+    // Loaded when it is wanted: a start on a server does without.
+    onNone: () =>
+      Layer.unwrap(
+        Effect.map(
+          Effect.promise(() => import("../postgres/Pglite.ts")),
+          (Pglite) => Pglite.layer({ dataDir: `${config.dataDir}/data` })
+        )
+      ),
     onSome: (url) => postgres(url, config.databaseConnections)
   })
 

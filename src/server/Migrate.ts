@@ -1,6 +1,6 @@
 // The schema brought up to date by hand, before an instance starts.
 import { Effect, Layer } from "effect"
-import { Reactivity } from "effect/reactivity"
+import * as Reactivity from "effect/reactivity/Reactivity"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlError } from "effect/sql/SqlError"
 import type { RoomkeyConfig } from "../Config.ts"

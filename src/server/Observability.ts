@@ -1,7 +1,6 @@
 // Logs and traces. Query tokens are redacted wherever a URL is recorded.
-import { Layer, Logger, Option, References } from "effect"
+import { Effect, Layer, Logger, Option, References } from "effect"
 import { FetchHttpClient, UrlParams } from "effect/http"
-import { Otlp } from "effect/observability"
 import type { RoomkeyConfig } from "../Config.ts"
 
 const loggers = (config: RoomkeyConfig) => {
@@ -13,9 +12,13 @@ const traces = (config: RoomkeyConfig) =>
   Option.match(config.otlpEndpoint, {
     onNone: () => Layer.empty,
     onSome: (baseUrl) =>
-      Otlp.layerJson({ baseUrl, resource: { serviceName: "roomkey" }, loggerMergeWithExisting: true }).pipe(
-        Layer.provide(FetchHttpClient.layer)
-      )
+      Layer.unwrap(Effect.map(
+        Effect.promise(() => import("effect/observability/Otlp")),
+        (Otlp) =>
+          Otlp.layerJson({ baseUrl, resource: { serviceName: "roomkey" }, loggerMergeWithExisting: true }).pipe(
+            Layer.provide(FetchHttpClient.layer)
+          )
+      ))
   })
 
 export const layer = (config: RoomkeyConfig) =>

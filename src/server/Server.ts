@@ -1,6 +1,6 @@
 // The whole service as one layer: routes over handlers over adapters, behind one HTTP server.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { ByteSize, Effect, Layer } from "effect"
+import { ByteSize, Effect, Layer, Scope } from "effect"
 import { HttpIncomingMessage, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { createServer } from "node:http"
@@ -61,6 +61,19 @@ const middleware = Layer.mergeAll(
   validRequestLayer
 )
 
+/** Made when it is first asked for: the script that the page brings along is megabytes, which few instances ever send. */
+const docs = HttpRouter.use(Effect.fnUntraced(function* (router) {
+  const scope = yield* Effect.scope
+  const page = yield* Effect.cached(
+    HttpRouter.toHttpEffect(HttpApiScalar.layer(Api, { path: "/docs", scalar: { withDefaultFonts: false } })).pipe(
+      Effect.provideService(Scope.Scope, scope),
+      // Whoever asks first and leaves must not take it along.
+      Effect.uninterruptible
+    )
+  )
+  yield* router.add("GET", "/docs", Effect.flatten(page))
+}))
+
 /** Every route, over whatever ports are provided. */
 export const routes = (config: RoomkeyConfig) =>
   Layer.mergeAll(
@@ -68,7 +81,7 @@ export const routes = (config: RoomkeyConfig) =>
       Layer.provide(handlers),
       Layer.provide(middleware)
     ),
-    HttpApiScalar.layer(Api, { path: "/docs", scalar: { withDefaultFonts: false } }),
+    docs,
     Demo.layer(config),
     // The first is the outermost.
     Edge.layer,

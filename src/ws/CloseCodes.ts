@@ -1,5 +1,5 @@
 // Every close that this side decides on, once. A client may act on the code alone: each means one thing to do next.
-import { Socket } from "effect/socket"
+import * as Socket from "effect/socket/Socket"
 
 export const badMessages = new Socket.CloseEvent(4400, "bad_messages")
 export const sessionRevoked = new Socket.CloseEvent(4401, "session_revoked")

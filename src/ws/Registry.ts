@@ -1,7 +1,7 @@
 // The open sockets of this instance. A socket lives exactly as long as its session: what ends a session closes it within
 // a second, and nothing else does. What is not known (the database is away) closes nothing.
 import { Array, Clock, Context, Duration, Effect, Latch, Layer, Metric, PubSub, Schedule, type Scope } from "effect"
-import { SecureRandom } from "effect/crypto"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import type { Socket } from "effect/socket"
 import type { Event } from "../domain/Event.ts"
 import type { SessionId, UserId } from "../domain/Ids.ts"

@@ -54,7 +54,7 @@ const percentile = (times: ReadonlyArray<number>, share: number) => {
 }
 
 using dir = tempDir()
-const database = process.env["TEST_DATABASE_URL"]
+const database = process.env["TEST_DATABASE_URL"] || undefined
 await using service = await start({
   DATA_DIR: dir.path,
   ROOMKEY_ADMIN_KEY: adminKey,

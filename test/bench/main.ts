@@ -83,7 +83,7 @@ const run = async (): Promise<void> => {
     smoke: values.smoke,
     rounds: number(values.rounds, values.smoke ? 1 : 5),
     seconds: number(values.seconds, values.smoke ? 0.3 : 3),
-    databaseUrl: values["database-url"] ?? process.env["TEST_DATABASE_URL"],
+    databaseUrl: values["database-url"] || process.env["TEST_DATABASE_URL"] || undefined,
     peers: values["no-peers"] || values.smoke && values.peers === undefined ? false : values.peers,
     growthUsers: number(values["growth-users"], 0),
     growthSessions: number(values["growth-sessions"], 0)

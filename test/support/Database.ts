@@ -23,7 +23,10 @@ export const makeDatabase = Effect.fn("makeDatabase")(function* (server: string)
   return databaseOn(server, name)
 }, Effect.provide(Reactivity.layer))
 
-export const testServer = Config.option(Config.String("TEST_DATABASE_URL"))
+/** An empty name is none. */
+export const testServer = Config.option(Config.String("TEST_DATABASE_URL")).pipe(
+  Config.map(Option.filter((url) => url !== ""))
+)
 
 export const layer = Layer.unwrap(Effect.gen(function* () {
   const server = yield* testServer

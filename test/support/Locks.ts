@@ -3,7 +3,7 @@ import { PgClient } from "@effect/sql-pg/PgClient"
 import { Deferred, Effect, Fiber } from "effect"
 
 /** Whether the database has but one connection, so that nobody else can hold a lock. */
-export const oneConnection = process.env["TEST_DATABASE_URL"] === undefined
+export const oneConnection = !process.env["TEST_DATABASE_URL"]
 
 /** Holds what `statement` locks until the answer is run. */
 export const holding = Effect.fn("holding")(function* (statement: string) {

@@ -1,7 +1,7 @@
 // Health, readiness and metrics.
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { PrometheusMetrics } from "effect/observability"
+import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import { Api } from "../../api/Api.ts"
 import * as Problems from "../../api/Problems.ts"
 import { Database } from "../../services/Database.ts"

@@ -4,7 +4,7 @@ import { Context, Effect, Layer, ManagedRuntime, Redacted } from "effect"
 import type { TestContext } from "vitest"
 import { makeDatabase } from "../../support/Database.ts"
 
-const server = process.env["TEST_DATABASE_URL"]
+const server = process.env["TEST_DATABASE_URL"] || undefined
 
 /** Skips the test, and says why, where no PostgreSQL is named. */
 export const needsPostgres = ({ skip }: TestContext): void =>
