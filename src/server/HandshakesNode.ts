@@ -2,8 +2,9 @@
 // outlives its answer but what a `Caller` is asked for.
 import { Effect, Layer, Option } from "effect"
 import type { IncomingMessage, Server } from "node:http"
+import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
-import { TrustProxy } from "../http/ClientAddress.ts"
+import { type Origin, TrustProxy } from "../http/ClientAddress.ts"
 import { HttpCaller } from "../http/HttpCaller.ts"
 import { RequestIds } from "../http/RequestIds.ts"
 import { Handshakes, type Offer } from "../ws/Handshakes.ts"
@@ -14,6 +15,21 @@ const target = /^(?:https?:\/\/[^/?#]+)?\/ws(?:\?(.*))?$/i
 
 /** Until the socket's own listener is there, an error unheard would end the process. */
 const ignored = () => {}
+
+/** Where a socket comes from, without the rest of its handshake. */
+class SocketOrigin implements Origin {
+  readonly headers: Origin["headers"]
+  readonly #socket: Socket
+
+  constructor(headers: Origin["headers"], socket: Socket) {
+    this.headers = { "x-forwarded-for": headers["x-forwarded-for"], "user-agent": headers["user-agent"] }
+    this.#socket = socket
+  }
+
+  get remoteAddress(): Option.Option<string> {
+    return Option.fromUndefinedOr(this.#socket.remoteAddress)
+  }
+}
 
 /** For the sockets of `server`. */
 export const layer = (server: Server) =>
@@ -34,10 +50,7 @@ export const layer = (server: Server) =>
         head: Buffer
       ): void => {
         const headers = request.headers as Readonly<Record<string, string | undefined>>
-        const caller = new HttpCaller({
-          headers: { "x-forwarded-for": headers["x-forwarded-for"], "user-agent": headers["user-agent"] },
-          remoteAddress: Option.fromUndefinedOr(request.socket.remoteAddress)
-        }, hops)
+        const caller = new HttpCaller(new SocketOrigin(headers, request.socket), hops)
         socket.on("error", ignored)
         take({
           source: request,
@@ -49,7 +62,10 @@ export const layer = (server: Server) =>
           accept: (use) => {
             // The time that the handshake had for the store is not what a frame has, hours later.
             caller.patience = undefined
+            // The answer and the first frame leave in one packet.
+            socket.cork()
             upgrade(request, socket, head, use)
+            socket.uncork()
             socket.off("error", ignored)
           },
           decline: () => {
