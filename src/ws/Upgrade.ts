@@ -122,13 +122,14 @@ class Served implements WireListener {
   }
 
   gone(code: number): void {
-    this.#answering?.interruptUnsafe()
     this.#run(
       Effect.andThen(
         this.#service.registry.remove(this.#connection),
         Effect.annotateLogs(Effect.logDebug("Socket gone"), { code })
       )
     )
+    // Only now, or what waits would be answered next.
+    this.#answering?.interruptUnsafe()
   }
 
   #answer(data: string | Uint8Array): void {

@@ -1,12 +1,13 @@
 // What a client hears for what it sends, from `ready` to the close.
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, Option, Predicate, Redacted, Schema } from "effect"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, Option, Predicate, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { ServerFrame } from "../../src/api/Frames.ts"
 import * as IceServersHmac from "../../src/crypto/IceServersHmac.ts"
 import { Event } from "../../src/domain/Event.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
+import { Rooms } from "../../src/ws/Rooms.ts"
 import { fakeSocket, makeSessions, noRooms, openSocket, principal, sessionId } from "../support/Sockets.ts"
 
 const iceServers = IceServersHmac.layer({
@@ -14,10 +15,15 @@ const iceServers = IceServersHmac.layer({
   turn: Option.some({ urls: ["turn:turn.example"], secret: Redacted.make("secret"), ttl: Duration.hours(1) })
 })
 
-const connect = Effect.fnUntraced(function* (options?: Parameters<typeof fakeSocket>[0]) {
+const connect = Effect.fnUntraced(function* (
+  options?: Parameters<typeof fakeSocket>[0],
+  rooms: Layer.Layer<Rooms> = Layer.mock(Rooms, {})
+) {
   const sessions = yield* makeSessions
   const context = yield* Layer.build(
-    Registry.layer.pipe(Layer.provideMerge(Layer.mergeAll(sessions.layer, iceServers, EventBus.layerMemory, noRooms)))
+    Registry.layer.pipe(
+      Layer.provideMerge(Layer.mergeAll(sessions.layer, iceServers, EventBus.layerMemory, noRooms, rooms))
+    )
   )
   const fake = yield* fakeSocket(options)
   yield* openSocket(principal(sessionId(1)), fake.wire).pipe(Effect.provideContext(context))
@@ -30,6 +36,7 @@ const connect = Effect.fnUntraced(function* (options?: Parameters<typeof fakeSoc
 })
 
 const ping = (id?: unknown) => JSON.stringify({ type: "ping", ...(id === undefined ? {} : { id }) })
+const join = JSON.stringify({ type: "join_channel", payload: { channel_id: 1 } })
 const badMessages = { code: 4400, reason: "bad_messages" }
 
 describe("Upgrade.openSocket", () => {
@@ -136,6 +143,36 @@ describe("Upgrade.openSocket", () => {
       assert.deepStrictEqual(yield* rest, [])
       yield* hangUp
       yield* Fiber.join(fiber)
+    }))
+
+  it.effect("answers after a frame that takes long what came meanwhile, and holds back a client that sends much meanwhile", () =>
+    Effect.gen(function* () {
+      const entered = yield* Deferred.make<void>()
+      const { isHeld, next, receive, rest } = yield* connect(
+        {},
+        Layer.mock(Rooms, { join: () => Deferred.await(entered) })
+      )
+      yield* receive(join, ping(1), ping(2))
+      assert.isFalse(isHeld())
+      yield* receive(ping(3).padEnd(64 * 1024))
+      assert.isTrue(isHeld())
+      assert.deepStrictEqual(yield* rest, [])
+      yield* Deferred.succeed(entered, undefined)
+      for (const id of [1, 2, 3]) assert.deepStrictEqual(yield* next, { type: "pong", payload: {}, id })
+      assert.isFalse(isHeld())
+    }))
+
+  it.effect("gives up the frame under way, and what waits, when the client goes away", () =>
+    Effect.gen(function* () {
+      const givenUp = yield* Deferred.make<void>()
+      const { hangUp, receive, rest } = yield* connect(
+        {},
+        Layer.mock(Rooms, { join: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(givenUp, undefined)) })
+      )
+      yield* receive(join, ping())
+      yield* hangUp
+      yield* Deferred.await(givenUp)
+      assert.deepStrictEqual(yield* rest, [])
     }))
 
   it.effect("ends without failure when the client goes away", () =>
