@@ -283,6 +283,7 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("Voi
         events.map(({ detail }: { detail: { muted?: string; role?: string } }) => detail.muted ?? detail.role),
         ["speaker", "false", "true"]
       )
+      for (const { address } of events) assert.strictEqual(address, "127.0.0.1")
     }))
 
   it.effect("obeys the tenant: who may speak, the default role, a mute that no host undoes, who is in", () =>

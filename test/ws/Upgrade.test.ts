@@ -1,30 +1,33 @@
 // What a client hears for what it sends, from `ready` to the close.
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, Option, Predicate, Redacted, Schema } from "effect"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, Option, Predicate, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { ServerFrame } from "../../src/api/Frames.ts"
 import * as IceServersHmac from "../../src/crypto/IceServersHmac.ts"
 import { Event } from "../../src/domain/Event.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
-import { openSocket } from "../../src/ws/Upgrade.ts"
-import { fakeSocket, makeSessions, noRooms, principal, sessionId } from "../support/Sockets.ts"
+import { Rooms } from "../../src/ws/Rooms.ts"
+import { fakeSocket, makeSessions, noRooms, openSocket, principal, sessionId } from "../support/Sockets.ts"
 
 const iceServers = IceServersHmac.layer({
   iceServers: [{ urls: ["stun:stun.example"] }],
   turn: Option.some({ urls: ["turn:turn.example"], secret: Redacted.make("secret"), ttl: Duration.hours(1) })
 })
 
-const connect = Effect.fnUntraced(function* (options?: Parameters<typeof fakeSocket>[0]) {
+const connect = Effect.fnUntraced(function* (
+  options?: Parameters<typeof fakeSocket>[0],
+  rooms: Layer.Layer<Rooms> = Layer.mock(Rooms, {})
+) {
   const sessions = yield* makeSessions
   const context = yield* Layer.build(
-    Registry.layer.pipe(Layer.provideMerge(Layer.mergeAll(sessions.layer, iceServers, EventBus.layerMemory, noRooms)))
+    Registry.layer.pipe(
+      Layer.provideMerge(Layer.mergeAll(sessions.layer, iceServers, EventBus.layerMemory, noRooms, rooms))
+    )
   )
   const fake = yield* fakeSocket(options)
-  const fiber = yield* openSocket(principal(sessionId(1)), fake.socket).pipe(
-    Effect.provideContext(context),
-    Effect.forkChild
-  )
+  yield* openSocket(principal(sessionId(1)), fake.wire).pipe(Effect.provideContext(context))
+  const fiber = yield* Effect.forkChild(fake.gone)
   const ready = yield* fake.next
   const endSession = Context.get(context, EventBus).publish(
     Event.SessionsEnded({ sessionIds: [sessionId(1)], reason: "logout" })
@@ -33,6 +36,7 @@ const connect = Effect.fnUntraced(function* (options?: Parameters<typeof fakeSoc
 })
 
 const ping = (id?: unknown) => JSON.stringify({ type: "ping", ...(id === undefined ? {} : { id }) })
+const join = JSON.stringify({ type: "join_channel", payload: { channel_id: 1 } })
 const badMessages = { code: 4400, reason: "bad_messages" }
 
 describe("Upgrade.openSocket", () => {
@@ -121,8 +125,9 @@ describe("Upgrade.openSocket", () => {
   it.effect("closes with 1011 when a handler dies, and ends without failure", () =>
     Effect.gen(function* () {
       const { fiber, receive, rest } = yield* connect({
-        onWrite: (sent) =>
-          Predicate.hasProperty(sent, "type") && sent.type === "pong" ? Effect.die("a bug") : Effect.void
+        onWrite: (sent) => {
+          if (Predicate.hasProperty(sent, "type") && sent.type === "pong") throw new Error("a bug")
+        }
       })
       yield* receive(ping())
       yield* Fiber.join(fiber)
@@ -131,11 +136,42 @@ describe("Upgrade.openSocket", () => {
 
   it.effect("lets go of a client that talks on after its close, and answers it nothing", () =>
     Effect.gen(function* () {
-      const { endSession, fiber, next, receive, rest } = yield* connect({ answersClose: false })
+      const { endSession, fiber, hangUp, next, receive, rest } = yield* connect({ answersClose: false })
       yield* endSession
       assert.deepStrictEqual(yield* next, { code: 4401, reason: "session_revoked" })
       yield* receive(ping())
+      assert.deepStrictEqual(yield* rest, [])
+      yield* hangUp
       yield* Fiber.join(fiber)
+    }))
+
+  it.effect("answers after a frame that takes long what came meanwhile, and holds back a client that sends much meanwhile", () =>
+    Effect.gen(function* () {
+      const entered = yield* Deferred.make<void>()
+      const { isHeld, next, receive, rest } = yield* connect(
+        {},
+        Layer.mock(Rooms, { join: () => Deferred.await(entered) })
+      )
+      yield* receive(join, ping(1), ping(2))
+      assert.isFalse(isHeld())
+      yield* receive(ping(3).padEnd(64 * 1024))
+      assert.isTrue(isHeld())
+      assert.deepStrictEqual(yield* rest, [])
+      yield* Deferred.succeed(entered, undefined)
+      for (const id of [1, 2, 3]) assert.deepStrictEqual(yield* next, { type: "pong", payload: {}, id })
+      assert.isFalse(isHeld())
+    }))
+
+  it.effect("gives up the frame under way, and what waits, when the client goes away", () =>
+    Effect.gen(function* () {
+      const givenUp = yield* Deferred.make<void>()
+      const { hangUp, receive, rest } = yield* connect(
+        {},
+        Layer.mock(Rooms, { join: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(givenUp, undefined)) })
+      )
+      yield* receive(join, ping())
+      yield* hangUp
+      yield* Deferred.await(givenUp)
       assert.deepStrictEqual(yield* rest, [])
     }))
 
