@@ -26,7 +26,7 @@ import { channelMembers, relaysDropped } from "../Metrics.ts"
 import { ChannelRepository } from "../services/ChannelRepository.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
 import { PresenceStore, type RemoteMember } from "../services/PresenceStore.ts"
-import { RoomBus } from "../services/RoomBus.ts"
+import { type Heard, RoomBus } from "../services/RoomBus.ts"
 import type { Connection } from "./Connection.ts"
 import { type Batch, Outbox } from "./Outbox.ts"
 import { atOnce, type Entry, type Local, presenceFrame, Room, seated } from "./Room.ts"
@@ -37,6 +37,8 @@ const beatEvery = "2 seconds"
 const retryAfter = "250 millis"
 /** After notices were missed, who has no row is given this long: its instance may just be writing it again. */
 const grace = "6 seconds"
+/** How long one who comes in waits for what was decided meanwhile. */
+const patience = "2 seconds"
 /** Relays that wait until the row of who sent them was read. */
 const maxEarlyRelays = 1000
 
@@ -46,6 +48,12 @@ type Signal = typeof WebrtcOffer.Type | typeof WebrtcAnswer.Type | typeof IceCan
 interface Place {
   readonly room: Room
   readonly entry: Entry & { readonly local: Local }
+}
+
+/** Whom a decision concerns, and who waits until it is in effect. */
+interface Review {
+  whom: Set<UserId> | "Everybody"
+  readonly waiting: Array<Effect.Effect<unknown>>
 }
 
 export interface Present {
@@ -96,7 +104,7 @@ export class Rooms extends Context.Service<Rooms, {
       // What is to be read.
       const unreadMembers = new Map<string, Set<ChannelId>>()
       const unreadRooms = new Map<Room, { readonly removesMissing: boolean }>()
-      const unreviewed = new Map<Room, Set<UserId> | "Everybody">()
+      const unreviewed = new Map<Room, Review>()
       const loads = new Map<Room, Deferred.Deferred<void, StoreUnavailable>>()
       let earlyRelays: Array<Relay> = []
       const unread = yield* Latch.make()
@@ -119,7 +127,6 @@ export class Rooms extends Context.Service<Rooms, {
         if (room.locals.size > 0 || room.expected > 0) return
         if (rooms.get(room.channelId) === room) rooms.delete(room.channelId)
         unreadRooms.delete(room)
-        unreviewed.delete(room)
         loads.delete(room)
       }
 
@@ -266,7 +273,7 @@ export class Rooms extends Context.Service<Rooms, {
             yield* load(room)
             yield* enter(room, connection, requested, seat, id)
             // What was decided while this one came in may concern it.
-            if (room.decisions !== decisions) review(room, user.id)
+            if (room.decisions !== decisions) yield* reviewed(room, user.id)
           }),
           (room) =>
             Effect.sync(() => {
@@ -326,13 +333,22 @@ export class Rooms extends Context.Service<Rooms, {
           return target.local.connection.sendText(text)
         })
 
-      const review = (room: Room, userId: UserId | null): void => {
-        const waiting = unreviewed.get(room)
-        if (userId === null) unreviewed.set(room, "Everybody")
-        else if (waiting === undefined) unreviewed.set(room, new Set([userId]))
-        else if (waiting !== "Everybody") waiting.add(userId)
+      const review = (room: Room, userId: UserId | null, ...waiting: ReadonlyArray<Effect.Effect<unknown>>): void => {
+        const review: Review = unreviewed.get(room) ?? { whom: new Set(), waiting: [] }
+        unreviewed.set(room, review)
+        if (userId === null) review.whom = "Everybody"
+        else if (review.whom !== "Everybody") review.whom.add(userId)
+        review.waiting.push(...waiting)
         toReview.openUnsafe()
       }
+
+      /** Reviews a user, and waits for it. */
+      const reviewed = (room: Room, userId: UserId): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const done = Deferred.makeUnsafe<void>()
+          review(room, userId, Deferred.succeed(done, undefined))
+          return Effect.asVoid(Effect.timeoutOption(Deferred.await(done), patience))
+        })
 
       const reload = (removesMissing: boolean): void => {
         for (const room of rooms.values()) {
@@ -341,7 +357,15 @@ export class Rooms extends Context.Service<Rooms, {
         unread.openUnsafe()
       }
 
-      const hear = (notice: RoomNotice): Effect.Effect<void> => {
+      const hear = ({ done, notice }: Heard): Effect.Effect<void> => {
+        if (notice._tag !== "DecisionsChanged") return Effect.andThen(learn(notice), done)
+        const room = rooms.get(notice.channelId)
+        if (room === undefined) return done
+        room.decisions++
+        return Effect.sync(() => review(room, notice.userId, done))
+      }
+
+      const learn = (notice: Exclude<RoomNotice, { readonly _tag: "DecisionsChanged" }>): Effect.Effect<void> => {
         switch (notice._tag) {
           case "MembersChanged": {
             if (!rooms.has(notice.channelId)) return Effect.void
@@ -350,12 +374,6 @@ export class Rooms extends Context.Service<Rooms, {
               unreadMembers.set(id, new Set(unreadMembers.get(id)).add(notice.channelId))
             }
             return Effect.asVoid(unread.open)
-          }
-          case "DecisionsChanged": {
-            const room = rooms.get(notice.channelId)
-            if (room === undefined) return Effect.void
-            room.decisions++
-            return Effect.sync(() => review(room, notice.userId))
           }
           case "Relay": {
             if (!unreadMembers.has(notice.from) && earlyRelays.every(({ from }) => from !== notice.from)) {
@@ -483,16 +501,16 @@ export class Rooms extends Context.Service<Rooms, {
       })
 
       const reviewRooms = Effect.gen(function* () {
-        for (const [room, whom] of Array.fromIterable(unreviewed)) {
+        for (const [room, { waiting, whom }] of Array.fromIterable(unreviewed)) {
           unreviewed.delete(room)
           yield* reviewRoom(room, whom).pipe(
             Effect.tapCause(() =>
               Effect.sync(() => {
-                if (whom === "Everybody") review(room, null)
-                else for (const userId of whom) review(room, userId)
+                for (const userId of whom === "Everybody" ? [null] : whom) review(room, userId, ...waiting.splice(0))
               })
             )
           )
+          yield* Effect.all(waiting, { discard: true })
         }
       })
 
