@@ -1,7 +1,6 @@
 // Who is counted for an attempt: the nearest address that no proxy of ours could have been lied to about. IPv6 counts
 // by /64, the least that one customer is given.
 import { Context, Option, Result } from "effect"
-import type { HttpServerRequest } from "effect/http"
 import { IpNetwork, NetAddress } from "effect/net"
 
 /** How many proxies stand in front and append to `X-Forwarded-For`; none: the header is not believed. */
@@ -16,9 +15,15 @@ const parse = (text: string | undefined): NetAddress.IpAddress | undefined => {
   return Result.isSuccess(withPort) ? NetAddress.toCanonical(withPort.success.address) : undefined
 }
 
+/** What a request says of where it comes from. */
+export interface Origin {
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly remoteAddress: Option.Option<string>
+}
+
 /** The rightmost address that a proxy of ours vouches for, or the peer's own. */
 export const clientOf = (
-  request: Pick<HttpServerRequest.HttpServerRequest, "headers" | "remoteAddress">,
+  request: Origin,
   hops: number
 ): NetAddress.IpAddress | undefined => {
   const peer = parse(Option.getOrUndefined(request.remoteAddress))
@@ -29,7 +34,7 @@ export const clientOf = (
 
 /** A text that is the same for everything that counts as one client. */
 export const clientAddress = (
-  request: Pick<HttpServerRequest.HttpServerRequest, "headers" | "remoteAddress">,
+  request: Origin,
   hops: number
 ): string => {
   const address = clientOf(request, hops)

@@ -1,6 +1,6 @@
 // What every answer has in common, whatever made it: a request id, a problem body for each error, the headers that
 // RFC 6750 and RFC 9110 ask for, and one count. Nothing of a defect shows but that there was one.
-import { type ByteSize, Cause, Clock, Effect, Metric, Random } from "effect"
+import { type ByteSize, Cause, Clock, Effect, Metric } from "effect"
 import {
   FindMyWay,
   HttpIncomingMessage,
@@ -10,13 +10,14 @@ import {
   HttpServerResponse,
   ProblemDetails
 } from "effect/http"
-import { NetAddress } from "effect/net"
 import { Api } from "../api/Api.ts"
 import * as Problems from "../api/Problems.ts"
 import { requests, requestSeconds } from "../Metrics.ts"
 import { Caller } from "../services/Caller.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
-import { clientOf, TrustProxy } from "./ClientAddress.ts"
+import { TrustProxy } from "./ClientAddress.ts"
+import { HttpCaller } from "./HttpCaller.ts"
+import { RequestIds } from "./RequestIds.ts"
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
 
@@ -176,52 +177,15 @@ const counted = (method: string, status: number) => {
   return counter
 }
 
-/** Milliseconds that a request waits for the database in all, short of the five seconds in which it is answered. */
-const patience = 4500
-
-/** Most requests end without anybody asking where they came from. */
-class HttpCaller implements Caller {
-  readonly patience = { left: patience }
-  readonly #request: HttpServerRequest.HttpServerRequest
-  readonly #hops: number
-  #address: string | null | undefined
-
-  constructor(request: HttpServerRequest.HttpServerRequest, hops: number) {
-    this.#request = request
-    this.#hops = hops
-  }
-
-  get address(): string | null {
-    if (this.#address === undefined) {
-      const address = clientOf(this.#request, this.#hops)
-      this.#address = address === undefined ? null : NetAddress.formatIp(address)
-    }
-    return this.#address
-  }
-
-  get userAgent(): string | null {
-    return this.#request.headers["user-agent"]?.slice(0, maxUserAgent) ?? null
-  }
-}
-
-const maxUserAgent = 256
-
-const validRequestId = /^[A-Za-z0-9._-]{1,64}$/
-
 export const layer = HttpRouter.middleware(
   Effect.gen(function* () {
-    const instance = (yield* Random.nextIntBetween(0, 36 ** 6)).toString(36)
     const lifecycle = yield* Lifecycle
     const hops = yield* TrustProxy
-    let count = 0
-    const requestIdOf = (request: HttpServerRequest.HttpServerRequest): string => {
-      const given = request.headers["x-request-id"]
-      return given !== undefined && validRequestId.test(given) ? given : `${instance}-${(count++).toString(36)}`
-    }
+    const requestIds = yield* RequestIds
     return (app) =>
       Effect.gen(function* () {
         const request = yield* HttpServerRequest.HttpServerRequest
-        const requestId = requestIdOf(request)
+        const requestId = requestIds.of(request.headers)
         const started = yield* Clock.currentTimeMillis
         const refused = refusal(request, yield* HttpIncomingMessage.MaxBodySize)
         const answer = refused ?? (yield* app.pipe(

@@ -17,16 +17,17 @@ import { tenantLayer } from "../http/handlers/Tenant.ts"
 import { tenantChannelsLayer } from "../http/handlers/TenantChannels.ts"
 import { tenantsLayer } from "../http/handlers/Tenants.ts"
 import { usersLayer } from "../http/handlers/Users.ts"
+import { RequestIds } from "../http/RequestIds.ts"
 import { validRequestLayer } from "../http/ValidRequest.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
-import { realtimeLayer } from "../ws/Realtime.ts"
+import { doorLayer, realtimeLayer } from "../ws/Realtime.ts"
 import { Registry } from "../ws/Registry.ts"
 import { Rooms } from "../ws/Rooms.ts"
 import { SocketPolicy } from "../ws/SocketPolicy.ts"
 import * as Adapters from "./Adapters.ts"
 import * as Demo from "./Demo.ts"
+import * as HandshakesNode from "./HandshakesNode.ts"
 import * as Observability from "./Observability.ts"
-import { serverWebSocketOptions } from "./ServerWebSocket.ts"
 import * as Unattended from "./Unattended.ts"
 
 const cors = (origins: ReadonlyArray<string>) =>
@@ -73,19 +74,25 @@ export const routes = (config: RoomkeyConfig) =>
     cors(config.corsOrigins)
   )
 
+/** One server: for requests by Effect's platform, for the handshakes of sockets by their own door. */
 const httpServer = (config: RoomkeyConfig) =>
-  Layer.unwrap(Effect.map(serverWebSocketOptions, (websocket) =>
-    NodeHttpServer.layer(
-      () =>
-        Unattended.attend(createServer({
-          // A slow client may not hold a connection open by sending a request in drops.
-          headersTimeout: 10_000,
-          requestTimeout: 30_000,
-          // Longer than the idle time of common load balancers: they close first, and no request meets a closed socket.
-          keepAliveTimeout: 75_000
-        })),
-      { port: config.port, host: config.host, gracefulShutdownTimeout: "3 seconds", websocket }
-    )))
+  Layer.unwrap(Effect.sync(() => {
+    const server = Unattended.attend(createServer({
+      // A slow client may not hold a connection open by sending a request in drops.
+      headersTimeout: 10_000,
+      requestTimeout: 30_000,
+      // Longer than the idle time of common load balancers: they close first, and no request meets a closed socket.
+      keepAliveTimeout: 75_000
+    }))
+    return Layer.merge(
+      NodeHttpServer.layer(() => server, {
+        port: config.port,
+        host: config.host,
+        gracefulShutdownTimeout: "3 seconds"
+      }),
+      HandshakesNode.layer(server)
+    )
+  })).pipe(Layer.provideMerge(RequestIds.layer))
 
 /** The last layer up and so the first down: say so, let the sockets go, and only then stop the server. */
 const drain = (config: RoomkeyConfig) =>
@@ -115,6 +122,7 @@ const socketPolicy = (config: RoomkeyConfig) =>
 /** The service over a `PgClient` that is still to be provided. */
 export const layerNoDatabase = (config: RoomkeyConfig) =>
   drain(config).pipe(
+    Layer.provideMerge(doorLayer),
     Layer.provideMerge(HttpRouter.serve(routes(config), { disableLogger: true, disableListenLog: true })),
     Layer.provideMerge(Layer.merge(Registry.layer, Rooms.layer)),
     Layer.provideMerge(Adapters.layer(config)),

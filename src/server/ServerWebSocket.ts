@@ -1,12 +1,15 @@
-// The server's end of a WebSocket, below Effect's `Socket`: heartbeat, bounded queue out and limits of size, none of
-// which `Socket` shows. No timer and no fiber a socket: one fiber pings them all.
+// The server's end of a WebSocket: heartbeat, bounded queue out and limits of size. No timer, no fiber and no event listener
+// a socket: one fiber pings them all.
 import * as NodeWS from "@effect/platform-node/NodeWS"
 import { Array, Duration, Effect, Metric, Predicate, type Scope } from "effect"
 import type { Socket } from "effect/socket"
+import type { IncomingMessage } from "node:http"
+import type { Duplex } from "node:stream"
 import { socketCloses } from "../Metrics.ts"
 import { noPong, slowConsumer, tooManyFrames } from "../ws/CloseCodes.ts"
 import { subprotocol } from "../ws/Handshake.ts"
 import { SocketPolicy } from "../ws/SocketPolicy.ts"
+import type { Wire, WireListener } from "../ws/Wire.ts"
 
 /** The heartbeat is spread over so many turns, so that a full house is not pinged in one. */
 const slots = 16
@@ -16,12 +19,11 @@ const maxFragments = 64
 /** Pieces that one message may arrive in: 64 KiB in the smallest segments of TCP are some 120. */
 const maxBufferedChunks = 1024
 
-/** The options of `NodeHttpServer` for sockets, and the heartbeat as long as the scope lives. */
-export const serverWebSocketOptions: Effect.Effect<
-  Omit<NodeWS.ServerOptions, "noServer" | "server" | "host" | "port" | "path">,
-  never,
-  Scope.Scope
-> = Effect.gen(function* () {
+/** Answers a handshake and uses its socket in the same turn; not at all if the client is gone. */
+export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer, use: (wire: Wire) => void) => void
+
+/** Sockets and their heartbeat, as long as the scope lives. */
+export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effect.gen(function* () {
   const policy = yield* SocketPolicy
   const context = yield* Effect.context<never>()
   const closeTimeout = Duration.toMillis(policy.closeTimeout)
@@ -33,12 +35,13 @@ export const serverWebSocketOptions: Effect.Effect<
   const countClose = (code: number) =>
     Metric.withAttributes(socketCloses, { code: String(code) }).updateUnsafe(1, context)
 
-  class ServerWebSocket extends NodeWS.WebSocket {
+  class ServerWebSocket extends NodeWS.WebSocket implements Wire {
     readonly #slot = open[nextSlot++ % slots]!
     #unanswered = 0
     #pings = 0
     /** Of the frames that wait. */
     #longest = 0
+    #listener: WireListener | undefined
 
     constructor(address: null, _protocols: undefined, options: object) {
       // What `WebSocketServer` passes, of which the published types know the first only.
@@ -50,9 +53,12 @@ export const serverWebSocketOptions: Effect.Effect<
       switch (event) {
         case "open":
           this.#slot.add(this)
-          // Until Effect listens, which then resumes: a frame sent together with the handshake must not be lost.
-          this.pause()
-          break
+          return true
+        case "message": {
+          const [data, isBinary] = args
+          this.#listener?.received(isBinary ? data : data.toString())
+          return true
+        }
         case "pong":
           this.#unanswered = 0
           break
@@ -62,14 +68,24 @@ export const serverWebSocketOptions: Effect.Effect<
         case "error": {
           const code = protocolClose(args[0])
           if (code !== undefined) countClose(code)
-          // Nobody listens before Effect does, nor after it let go; an error unheard would end the process.
-          if (this.listenerCount("error") === 0) return true
-          break
+          // The close follows.
+          return true
         }
         case "close":
           this.#slot.delete(this)
+          this.#listener?.gone(args[0])
+          return true
       }
       return super.emit(event, ...args)
+    }
+
+    listen(listener: WireListener): void {
+      this.#listener = listener
+    }
+
+    hold(held: boolean): void {
+      if (held) this.pause()
+      else this.resume()
     }
 
     /**
@@ -92,10 +108,14 @@ export const serverWebSocketOptions: Effect.Effect<
       this.ping()
     }
 
+    end(event: Socket.CloseEvent): void {
+      this.close(event.code, event.reason)
+    }
+
     #closeBy(event: Socket.CloseEvent): void {
       if (this.readyState !== this.OPEN) return
       countClose(event.code)
-      this.close(event.code, event.reason)
+      this.end(event)
     }
   }
 
@@ -108,20 +128,20 @@ export const serverWebSocketOptions: Effect.Effect<
     Effect.forkScoped
   )
 
-  const limits = {
+  const sockets = new NodeWS.WebSocketServer({
+    noServer: true,
     closeTimeout,
     maxPayload: policy.maxFrameBytes,
     maxFragments,
     maxBufferedChunks,
     perMessageDeflate: false,
     // The registry knows them.
-    clientTracking: false
-  }
-  return {
-    ...limits,
+    clientTracking: false,
     WebSocket: ServerWebSocket as unknown as typeof NodeWS.WebSocket,
     handleProtocols: (protocols: Set<string>) => protocols.has(subprotocol) ? subprotocol : false
-  }
+  } as NodeWS.ServerOptions)
+  return (request, socket, head, use) =>
+    sockets.handleUpgrade(request, socket, head, (opened) => use(opened as unknown as ServerWebSocket))
 })
 
 /** The code that `ws` closes with of itself when its receiver fails, by the error's own code. */

@@ -1,21 +1,22 @@
-// GET /ws: who may open a socket. Everything is refused before the upgrade, as an ordinary HTTP answer.
-import { Effect, Option } from "effect"
+// GET /ws: who may open a socket. Everything is refused before the upgrade, as an ordinary HTTP answer. Whoever is let in
+// is so before there is a request: what the HTTP platform keeps of one, a socket would keep for hours.
+import { Cause, Effect, Exit, Layer, Option } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
 import * as Problems from "../api/Problems.ts"
 import { authenticate } from "../flows/sessions/Authenticate.ts"
 import { AuditLog } from "../services/AuditLog.ts"
+import { Caller } from "../services/Caller.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
-import { handshakeProblem, originAllowed, presentedToken } from "./Handshake.ts"
+import { handshakeProblem, originAllowed, type Presentation, presentedToken } from "./Handshake.ts"
+import { Handshakes, type Offer } from "./Handshakes.ts"
 import { Registry } from "./Registry.ts"
-import { openSocket } from "./Upgrade.ts"
+import { socketOpener } from "./Upgrade.ts"
 
-const admit = Effect.gen(function* () {
+const admit = Effect.fnUntraced(function* ({ headers, method, searchParams }: Presentation & { method: string }) {
   const lifecycle = yield* Lifecycle
   const registry = yield* Registry
-  const { headers, method } = yield* HttpServerRequest.HttpServerRequest
-  const searchParams = yield* HttpServerRequest.ParsedSearchParams
   if (yield* lifecycle.draining) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
   const token = presentedToken({ headers, searchParams })
   if (token === "Conflict") {
@@ -42,16 +43,51 @@ const admit = Effect.gen(function* () {
   return principal
 })
 
+/** Why a handshake was not let in, by its request's `source`: it is asked once. */
+const refusals = new WeakMap<object, Cause.Cause<Problem>>()
+
+type Problem = Effect.Error<ReturnType<typeof admit>>
+
+/** Lets in who may open a socket, and makes a request to be refused of everybody else. */
+export const doorLayer = Layer.effectDiscard(Effect.gen(function* () {
+  const handshakes = yield* Handshakes
+  const audit = yield* AuditLog
+  const openSocket = yield* socketOpener
+  const context = yield* Effect.context<Effect.Services<ReturnType<typeof admit>>>()
+
+  const answer = Effect.fnUntraced(function* (offer: Offer) {
+    const { caller, requestId } = offer
+    const principal = yield* admit(offer)
+    const open = yield* openSocket(principal, { caller, requestId })
+    yield* audit.countSocket(principal.tenantId)
+    offer.accept(open)
+  })
+
+  yield* handshakes.receive((offer) => {
+    const fiber = Effect.runForkWith(context)(
+      answer(offer).pipe(
+        Effect.annotateLogs("requestId", offer.requestId),
+        Effect.provideService(Caller, offer.caller)
+      )
+    )
+    fiber.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) return
+      refusals.set(offer.source, exit.cause)
+      offer.decline()
+    })
+  })
+}))
+
 export const realtimeLayer = HttpApiBuilder.group(
   Api,
   "realtime",
   (handlers) =>
     handlers.handleRaw("ws", ({ request }) =>
       Effect.gen(function* () {
-        const principal = yield* admit
-        const audit = yield* AuditLog
-        const socket = yield* Effect.orDie(request.upgrade)
-        yield* audit.countSocket(principal.tenantId)
-        yield* openSocket(principal, socket)
+        const refusal = refusals.get(request.source)
+        if (refusal !== undefined) return yield* Effect.failCause(refusal)
+        const { headers, method } = request
+        yield* admit({ headers, method, searchParams: yield* HttpServerRequest.ParsedSearchParams })
+        return yield* new Problems.InvalidRequest({ detail: "Expected a WebSocket handshake for /ws" })
       }))
 )

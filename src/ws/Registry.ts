@@ -1,6 +1,6 @@
 // The open sockets of this instance. A socket lives exactly as long as its session: what ends a session closes it within
 // a second, and nothing else does. What is not known (the database is away) closes nothing.
-import { Array, Clock, Context, Duration, Effect, Latch, Layer, Metric, PubSub, Schedule, type Scope } from "effect"
+import { Array, Clock, Context, Duration, Effect, Latch, Layer, Metric, PubSub, Schedule } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { Socket } from "effect/socket"
 import type { Event } from "../domain/Event.ts"
@@ -22,9 +22,13 @@ import {
 import { Connection } from "./Connection.ts"
 import { instantIn } from "./Instant.ts"
 import { SocketPolicy } from "./SocketPolicy.ts"
+import type { Wire } from "./Wire.ts"
 
 /** Sessions read in one statement. */
 const batchSize = 500
+
+/** For how many seconds it is remembered what ended: longer than a handshake may take. */
+const remembered = 10
 
 /** Between two groups of closes while draining. */
 const drainStep = Duration.millis(100)
@@ -40,11 +44,10 @@ interface Tracked {
 }
 
 export class Registry extends Context.Service<Registry, {
-  /** Adds a socket until the scope closes. While draining, or for a user who has too many, it is added closed. */
-  readonly add: (
-    principal: SessionPrincipal,
-    writer: Socket.Writer
-  ) => Effect.Effect<Connection, never, Scope.Scope>
+  /** Adds a socket, at once. While draining, or for a user who has too many, it is added closed. */
+  readonly add: (principal: SessionPrincipal, wire: Wire) => Effect.Effect<Connection>
+  /** For a socket that is gone. */
+  readonly remove: (connection: Connection) => Effect.Effect<void>
   /**
    * Refuses new sockets, closes the open ones a few at a time and waits for them to go, no longer than a client may
    * take to answer a close. Done once, however often it is called.
@@ -70,6 +73,26 @@ export class Registry extends Context.Service<Registry, {
 
       const seconds = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e9
 
+      /** Sessions that ended of late, and when that was heard; and when it was heard last that events were missed. */
+      const ended = new Map<SessionId, number>()
+      let missedAt = -Infinity
+
+      const forgetEnded = (now: number): void => {
+        for (const [sessionId, at] of ended) {
+          if (now - at < remembered) return
+          ended.delete(sessionId)
+        }
+      }
+
+      /** What ended while the handshake was under way was heard by nobody on its behalf: its session is due at once. */
+      const track = (connection: Connection): Tracked => {
+        const { expiresIn, sessionId } = connection.principal
+        const now = seconds()
+        const known = expiresIn > tellBefore && !ended.has(sessionId) && now - missedAt > remembered
+        const endsAt = known ? now + expiresIn : -Infinity
+        return { connection, dueAt: known ? endsAt - tellBefore : -Infinity, endsAt, told: false }
+      }
+
       const isFull = (userId: UserId) => (perUser.get(userId) ?? 0) >= policy.maxPerUser
 
       const counted = (userId: UserId, change: number) =>
@@ -83,31 +106,30 @@ export class Registry extends Context.Service<Registry, {
           return Metric.update(sockets, count)
         })
 
-      const add = Effect.fnUntraced(function* (principal: SessionPrincipal, writer: Socket.Writer) {
-        const connection = new Connection(yield* random.uuidV4(), principal, writer)
-        // Due at once: between the reading of the token and this line the session may have ended, unheard.
-        const tracked: Tracked = { connection, dueAt: -Infinity, endsAt: -Infinity, told: false }
-        const userId = principal.user.id
-        const full = isFull(userId)
-        yield* Effect.acquireRelease(
-          Effect.suspend(() => {
-            const ofSession = sessions.get(principal.sessionId)
-            if (ofSession === undefined) sessions.set(principal.sessionId, new Set([tracked]))
-            else ofSession.add(tracked)
-            return counted(userId, 1)
-          }),
-          () =>
-            Effect.suspend(() => {
-              const ofSession = sessions.get(principal.sessionId)
-              ofSession?.delete(tracked)
-              if (ofSession?.size === 0) sessions.delete(principal.sessionId)
-              return Effect.andThen(connection.gone, counted(userId, -1))
-            })
-        )
+      const add = Effect.fnUntraced(function* (principal: SessionPrincipal, wire: Wire) {
+        const connection = new Connection(yield* random.uuidV4(), principal, wire)
+        const { sessionId, user } = principal
+        const full = isFull(user.id)
+        const tracked = track(connection)
+        const ofSession = sessions.get(sessionId)
+        if (ofSession === undefined) sessions.set(sessionId, new Set([tracked]))
+        else ofSession.add(tracked)
+        yield* counted(user.id, 1)
         if (draining) yield* connection.close(restarting)
         else if (full) yield* connection.close(tooManySockets)
         return connection
       })
+
+      const remove = (connection: Connection): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const { sessionId, user } = connection.principal
+          const ofSession = sessions.get(sessionId)
+          for (const tracked of ofSession ?? []) {
+            if (tracked.connection === connection) ofSession?.delete(tracked)
+          }
+          if (ofSession?.size === 0) sessions.delete(sessionId)
+          return Effect.andThen(connection.gone(), counted(user.id, -1))
+        })
 
       const closeSession = (sessionId: SessionId, event: Socket.CloseEvent) =>
         Effect.forEach([...sessions.get(sessionId) ?? []], ({ connection }) => connection.close(event), {
@@ -153,6 +175,7 @@ export class Registry extends Context.Service<Registry, {
 
       const sweep = Effect.suspend(() => {
         const now = seconds()
+        forgetEnded(now)
         const due: Array<SessionId> = []
         for (const [sessionId, ofSession] of sessions) {
           for (const { connection, dueAt } of ofSession) {
@@ -174,12 +197,18 @@ export class Registry extends Context.Service<Registry, {
       const onEvent = (event: Event): Effect.Effect<void> => {
         switch (event._tag) {
           case "SessionsEnded": {
+            const now = seconds()
+            for (const id of event.sessionIds) {
+              ended.delete(id)
+              ended.set(id, now)
+            }
             leaving(event.sessionIds)
             const close = event.reason === "user_banned" ? userBanned : sessionRevoked
             return Effect.forEach(event.sessionIds, (id) => closeSession(id, close), { discard: true })
           }
           case "Gap":
             return Effect.sync(() => {
+              missedAt = seconds()
               for (const ofSession of sessions.values()) {
                 for (const tracked of ofSession) tracked.dueAt = -Infinity
               }
@@ -211,7 +240,7 @@ export class Registry extends Context.Service<Registry, {
       yield* sweep.pipe(Effect.repeat(Schedule.spaced(policy.sweepEvery)), Effect.forkScoped)
       yield* Effect.addFinalizer(() => drain)
 
-      return Registry.of({ add, drain, isFull })
+      return Registry.of({ add, drain, isFull, remove })
     })
   )
 

@@ -1,8 +1,8 @@
-// One socket's life, from the accepted handshake to its close, in the one fiber that serves the request. Frames are
-// answered in order; a client that sends faster than it is served waits in its own connection.
-import { Clock, Effect } from "effect"
-import type { Socket } from "effect/socket"
-import type { ClientFrame } from "../api/Frames.ts"
+// One socket's life, from the accepted handshake to its close. Frames are answered in order, each in a fiber that ends with
+// the answer: a socket that says nothing has none. A client that sends faster than it is served waits in its own
+// connection.
+import { Clock, Context, Effect, type Fiber, References } from "effect"
+import type { ClientFrame, ServerFrame } from "../api/Frames.ts"
 import { toIceServer } from "../api/IceServers.ts"
 import { toUser } from "../api/User.ts"
 import type { SessionPrincipal } from "../domain/Principal.ts"
@@ -16,47 +16,66 @@ import { Inbound } from "./Inbound.ts"
 import { instantIn } from "./Instant.ts"
 import { Registry } from "./Registry.ts"
 import { SocketPolicy } from "./SocketPolicy.ts"
+import type { Wire, WireListener } from "./Wire.ts"
 
-/** Serves `socket` for whom the handshake accepted. Lives as long as the socket, and ends without failure. */
-export const openSocket = Effect.fnUntraced(
-  function* (principal: SessionPrincipal, socket: Socket.Socket) {
-    const registry = yield* Registry
-    const ice = yield* IceServers
-    const { pull } = yield* socket.reader
-    const connection = yield* registry.add(principal, yield* socket.writer)
+/** Who opened a socket, as the records of what it does show it. */
+export interface Opener {
+  readonly caller: Caller
+  readonly requestId: string
+}
+
+/**
+ * Says how a socket is served that a handshake may open for `principal`: registered, told `ready`, and read from then on,
+ * all in the turn in which its wire is given.
+ */
+export const socketOpener = Effect.gen(function* () {
+  const context = yield* Effect.context<Effect.Services<ReturnType<typeof dispatch>>>()
+  const registry = yield* Registry
+  const ice = yield* IceServers
+  const service: Service = {
+    context,
+    registry,
+    policy: yield* SocketPolicy,
+    clock: yield* Clock.Clock
+  }
+  return Effect.fnUntraced(function* (principal: SessionPrincipal, opener: Opener) {
     const { servers } = yield* ice.forUser(principal.user.id)
-    yield* connection.send({
-      type: "ready",
-      payload: {
-        connection_id: connection.id,
-        user: toUser(principal.user),
-        session_id: principal.sessionId,
-        expires_at: yield* instantIn(principal.expiresIn),
-        ice_servers: servers.map(toIceServer)
-      }
-    })
-    // The time that the handshake had for the store is not what a frame has, hours later.
-    const caller = { ...yield* Caller, patience: undefined }
-    yield* serve(connection, pull).pipe(
-      Effect.provideService(Caller, caller),
-      Effect.catchDefect((defect) =>
-        Effect.logError("A frame's handler failed", defect).pipe(Effect.andThen(connection.close(internalError)))
-      )
-    )
-  },
-  // The client went away, before or after the handshake: the ordinary end of a socket.
-  Effect.catchTag("SocketError", (error) =>
-    Effect.logDebug("Socket gone").pipe(
-      Effect.annotateLogs({
-        reason: error.reason._tag,
-        ...(error.reason._tag === "SocketCloseError" ? { code: error.reason.code } : {})
-      })
-    )),
-  Effect.scoped
-)
+    const iceServers = servers.map(toIceServer)
+    const expiresAt = yield* instantIn(principal.expiresIn)
+    return (wire: Wire): void => {
+      const connection = Effect.runSyncWith(context)(registry.add(principal, wire))
+      wire.listen(new Served(service, connection, wire, opener))
+      connection.tell(JSON.stringify(
+        {
+          type: "ready",
+          payload: {
+            connection_id: connection.id,
+            user: toUser(principal.user),
+            session_id: principal.sessionId,
+            expires_at: expiresAt,
+            ice_servers: iceServers
+          }
+        } satisfies ServerFrame
+      ))
+    }
+  })
+})
+
+type Needs = Effect.Services<ReturnType<typeof dispatch>>
+
+/** What all sockets have in common. */
+interface Service {
+  readonly context: Context.Context<Needs>
+  readonly registry: Registry["Service"]
+  readonly policy: SocketPolicy
+  readonly clock: Clock.Clock
+}
 
 /** Characters of which each counts as a frame. */
 const charactersPerFrame = 4096
+
+/** Characters that may wait while a frame is answered; then the client is held back. */
+const maxWaiting = 64 * 1024
 
 /** How many frames more one counts for that the database is asked for, or that every member of a channel is told. */
 const cost = (frame: ClientFrame): number => {
@@ -73,35 +92,108 @@ const cost = (frame: ClientFrame): number => {
   }
 }
 
-/** Reads until this side closes; fails when the other does. */
-const serve = Effect.fnUntraced(function* (connection: Connection, pull: Socket.Reader["pull"]) {
-  const policy = yield* SocketPolicy
-  const clock = yield* Clock.Clock
-  const inbound = new Inbound(policy, clock.currentTimeMillisUnsafe())
-  let badInARow = 0
-  while (true) {
-    for (const data of yield* pull) {
-      if (connection.closed) return
-      const frames = 1 + Math.floor(data.length / charactersPerFrame)
-      if (!inbound.take(clock.currentTimeMillisUnsafe(), frames)) return yield* connection.close(tooManyFrames)
-      if (typeof data !== "string") return yield* connection.close(badMessages)
-      const decoded = decode(data)
-      if (decoded._tag === "Frame") {
-        badInARow = 0
-        const extra = cost(decoded.frame)
-        if (extra > 0 && !inbound.take(clock.currentTimeMillisUnsafe(), extra)) {
-          return yield* connection.close(tooManyFrames)
-        }
-        yield* dispatch(connection, decoded.frame)
-        continue
-      }
-      yield* connection.send({
+class Served implements WireListener {
+  readonly #service: Service
+  readonly #connection: Connection
+  readonly #wire: Wire
+  readonly #opener: Opener
+  readonly #inbound: Inbound
+  #badInARow = 0
+  /** Answers a frame that takes longer than a turn. */
+  #answering: Fiber.Fiber<void> | undefined
+  #waiting: Array<string | Uint8Array> | undefined
+  #waitingLength = 0
+
+  constructor(service: Service, connection: Connection, wire: Wire, opener: Opener) {
+    this.#service = service
+    this.#connection = connection
+    this.#wire = wire
+    this.#opener = opener
+    this.#inbound = new Inbound(service.policy, service.clock.currentTimeMillisUnsafe())
+  }
+
+  received(data: string | Uint8Array): void {
+    if (this.#answering === undefined) return this.#answer(data)
+    if (this.#connection.closed) return
+    this.#waiting ??= []
+    this.#waiting.push(data)
+    this.#waitingLength += data.length
+    if (this.#waitingLength >= maxWaiting) this.#wire.hold(true)
+  }
+
+  gone(code: number): void {
+    this.#answering?.interruptUnsafe()
+    this.#run(
+      Effect.andThen(
+        this.#service.registry.remove(this.#connection),
+        Effect.annotateLogs(Effect.logDebug("Socket gone"), { code })
+      )
+    )
+  }
+
+  #answer(data: string | Uint8Array): void {
+    if (this.#connection.closed) return
+    const fiber = this.#run(this.#answerTo(data))
+    if (fiber.pollUnsafe() !== undefined) return
+    this.#answering = fiber
+    fiber.addObserver(() => {
+      this.#answering = undefined
+      this.#goOn()
+    })
+  }
+
+  #goOn(): void {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    this.#waiting = undefined
+    this.#waitingLength = 0
+    for (const data of waiting) this.received(data)
+    if (this.#waitingLength < maxWaiting) this.#wire.hold(false)
+  }
+
+  #run(effect: Effect.Effect<void, never, Needs>): Fiber.Fiber<void> {
+    const { caller, requestId } = this.#opener
+    return Effect.runForkWith(
+      this.#service.context.pipe(
+        Context.add(Caller, caller),
+        Context.add(References.CurrentLogAnnotations, { requestId })
+      )
+    )(effect)
+  }
+
+  /** What is to be done for a message. Never fails and never dies. */
+  #answerTo(data: string | Uint8Array): Effect.Effect<void, never, Needs> {
+    return Effect.suspend(() => this.#handle(data)).pipe(
+      Effect.catchDefect((defect) =>
+        Effect.logError("A frame's handler failed", defect).pipe(
+          Effect.andThen(this.#connection.close(internalError))
+        )
+      )
+    )
+  }
+
+  #handle(data: string | Uint8Array): Effect.Effect<void, never, Needs> {
+    const connection = this.#connection
+    const { maxBadInARow } = this.#service.policy
+    if (!this.#take(1 + Math.floor(data.length / charactersPerFrame))) return connection.close(tooManyFrames)
+    if (typeof data !== "string") return connection.close(badMessages)
+    const decoded = decode(data)
+    if (decoded._tag === "Frame") {
+      this.#badInARow = 0
+      const extra = cost(decoded.frame)
+      return extra > 0 && !this.#take(extra) ? connection.close(tooManyFrames) : dispatch(connection, decoded.frame)
+    }
+    connection.tell(JSON.stringify(
+      {
         type: "error",
         payload: { code: "invalid_request", detail: decoded.detail },
         ...(decoded.id === undefined ? {} : { id: decoded.id })
-      })
-      badInARow++
-      if (badInARow >= policy.maxBadInARow) return yield* connection.close(badMessages)
-    }
+      } satisfies ServerFrame
+    ))
+    return ++this.#badInARow >= maxBadInARow ? connection.close(badMessages) : Effect.void
   }
-})
+
+  #take(frames: number): boolean {
+    return this.#inbound.take(this.#service.clock.currentTimeMillisUnsafe(), frames)
+  }
+}

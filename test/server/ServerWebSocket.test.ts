@@ -1,23 +1,20 @@
 // The server's end of a WebSocket over a real connection: heartbeat, bounded queue out, sizes, protocol.
 // Clients misbehave on purpose, some of them below what a WebSocket library can do.
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeWS from "@effect/platform-node/NodeWS"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Exit, Layer, Metric, Option, Scheduler } from "effect"
-import { HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { Socket } from "effect/socket"
+import { Deferred, Duration, Effect, Exit, Layer, Metric, Option, Scheduler } from "effect"
 import { createServer, type Server } from "node:http"
 import { connect, type Socket as TcpSocket } from "node:net"
 import { socketCloses } from "../../src/Metrics.ts"
-import { serverWebSocketOptions } from "../../src/server/ServerWebSocket.ts"
+import { serverWebSockets } from "../../src/server/ServerWebSocket.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
 import { SocketPolicy } from "../../src/ws/SocketPolicy.ts"
-import { openSocket } from "../../src/ws/Upgrade.ts"
-import { makeSessions, noIceServers, noRooms, principal, sessionId } from "../support/Sockets.ts"
+import type { Wire } from "../../src/ws/Wire.ts"
+import { makeSessions, noIceServers, noRooms, openSocket, principal, sessionId } from "../support/Sockets.ts"
 
 /** What serves the socket, instead of the real thing. */
-type Serve = (socket: Socket.Socket) => Effect.Effect<void>
+type Serve = (wire: Wire) => void
 
 /** A server on a free port with the real sockets, small times and, unless told otherwise, the real handler. */
 const start = Effect.fnUntraced(function* (overrides: Partial<SocketPolicy> = {}, serve?: Serve) {
@@ -35,26 +32,24 @@ const start = Effect.fnUntraced(function* (overrides: Partial<SocketPolicy> = {}
     Layer.mergeAll(
       noIceServers,
       Registry.layer.pipe(Layer.provide(Layer.merge(sessions.layer, EventBus.layerMemory))),
-      noRooms,
-      Layer.unwrap(Effect.map(serverWebSocketOptions, (websocket) =>
-        NodeHttpServer.layer(createServer, {
-          port: 0,
-          host: "127.0.0.1",
-          websocket,
-          gracefulShutdownTimeout: "100 millis"
-        })))
+      noRooms
     ).pipe(Layer.provideMerge(policy))
   )
-  const app = Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const socket = yield* Effect.orDie(request.upgrade)
-    yield* serve === undefined ? openSocket(principal(sessionId(1)), socket) : serve(socket)
-    return HttpServerResponse.empty()
-    // As under load: whatever may run in between does.
-  }).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, 4))
-  yield* HttpServer.serveEffect(app).pipe(Effect.provideContext(context))
-  const { address } = Context.get(context, HttpServer.HttpServer)
-  assert(address._tag === "InetAddressV4")
+  const upgrade = yield* Effect.provideContext(serverWebSockets, context)
+  const open = (wire: Wire) =>
+    Effect.runSyncWith(context)(
+      // As under load: whatever may run in between does.
+      openSocket(principal(sessionId(1)), wire).pipe(Effect.provideService(Scheduler.MaxOpsBeforeYield, 4))
+    )
+  const server = yield* Effect.acquireRelease(
+    Effect.callback<Server>((resume) => {
+      const server = createServer().listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close())
+  )
+  server.on("upgrade", (request, socket, head) => upgrade(request, socket, head, serve ?? open))
+  const address = server.address()
+  assert(typeof address === "object" && address !== null)
   return address.port
 })
 
@@ -176,14 +171,10 @@ describe("ServerWebSocket", () => {
     Effect.gen(function* () {
       const before = yield* closes(4408)
       const text = JSON.stringify("x".repeat(64 * 1024))
-      const port = yield* start({ closeTimeout: Duration.seconds(10) }, (socket) =>
-        Effect.gen(function* () {
-          const { pull } = yield* socket.reader
-          const writer = yield* socket.writer
-          // More than any two kernel buffers, written before the client, on the same thread, can read a byte.
-          yield* writer.writeAll([text, ...Array.from({ length: 1024 }, () => text)])
-          return yield* Effect.forever(pull)
-        }).pipe(Effect.scoped, Effect.ignore))
+      const port = yield* start({ closeTimeout: Duration.seconds(10) }, (wire) => {
+        // More than any two kernel buffers, written before the client, on the same thread, can read a byte.
+        for (let n = 0; n <= 1024; n++) wire.send(text)
+      })
       const { closed } = yield* client(port)
       assert.deepStrictEqual(yield* closed, { code: 4408, reason: "slow_consumer" })
       assert.strictEqual(yield* closes(4408), before + 1)
@@ -196,13 +187,11 @@ describe("ServerWebSocket", () => {
       const short = JSON.stringify("x".repeat(32 * 1024))
       const fitting = Math.floor(policy.outboxBytes / short.length)
       for (const [count, closes] of [[fitting, false], [fitting + 8, true]] as const) {
-        const port = yield* start({ closeTimeout: Duration.seconds(10) }, (socket) =>
-          Effect.gen(function* () {
-            const { pull } = yield* socket.reader
-            const writer = yield* socket.writer
-            yield* writer.writeAll([long, ...Array.from({ length: count }, () => short), JSON.stringify("end")])
-            return yield* Effect.forever(pull)
-          }).pipe(Effect.scoped, Effect.ignore))
+        const port = yield* start({ closeTimeout: Duration.seconds(10) }, (wire) => {
+          wire.send(long)
+          for (let n = 0; n < count; n++) wire.send(short)
+          wire.send(JSON.stringify("end"))
+        })
         const { closed, message } = yield* client(port)
         if (closes) assert.strictEqual((yield* closed).code, 4408)
         else {
@@ -215,13 +204,7 @@ describe("ServerWebSocket", () => {
   it.live("lets one frame larger than the queue through to a client that keeps up", () =>
     Effect.gen(function* () {
       const text = JSON.stringify("x".repeat(512 * 1024))
-      const port = yield* start({}, (socket) =>
-        Effect.gen(function* () {
-          const { pull } = yield* socket.reader
-          const writer = yield* socket.writer
-          yield* writer.write(text)
-          return yield* Effect.forever(pull)
-        }).pipe(Effect.scoped, Effect.ignore))
+      const port = yield* start({}, (wire) => wire.send(text))
       const { message } = yield* client(port)
       assert.strictEqual(JSON.stringify(yield* message), text)
     }))
@@ -315,18 +298,8 @@ describe("ServerWebSocket", () => {
 
   it.live("survives an error of a socket that nobody listens to", () =>
     Effect.gen(function* () {
-      const options = yield* serverWebSocketOptions
-      const server = yield* Effect.acquireRelease(
-        Effect.callback<Server>((resume) => {
-          const server = createServer().listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
-        }),
-        (server) => Effect.sync(() => server.close())
-      )
-      const sockets = new NodeWS.WebSocketServer({ ...options, noServer: true })
-      server.on("upgrade", (request, socket, head) => sockets.handleUpgrade(request, socket, head, (ws) => ws.resume()))
-      const address = server.address()
-      assert(typeof address === "object" && address !== null)
-      const { ended } = yield* raw(address.port, Buffer.concat([Buffer.from(handshake), Buffer.alloc(64, 0xff)]))
+      const port = yield* start({}, () => {})
+      const { ended } = yield* raw(port, Buffer.concat([Buffer.from(handshake), Buffer.alloc(64, 0xff)]))
       yield* ended
     }))
 

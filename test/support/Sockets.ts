@@ -1,7 +1,5 @@
 // A socket without a network, and sessions without a database: what the socket edge needs to be told about both.
-// Like Effect's own, the socket holds a write back for ever once its reader is gone, and fails its reader on a close.
-import { Clock, Effect, Layer, Option, Queue, Ref } from "effect"
-import { Socket } from "effect/socket"
+import { Clock, Deferred, Effect, Exit, Layer, Option, Queue, Ref } from "effect"
 import * as IceServersHmac from "../../src/crypto/IceServersHmac.ts"
 import type { AppId, SessionId, TenantId, UserId } from "../../src/domain/Ids.ts"
 import type { SessionPrincipal } from "../../src/domain/Principal.ts"
@@ -12,6 +10,8 @@ import { ChannelRepository } from "../../src/services/ChannelRepository.ts"
 import { RoomBus } from "../../src/services/RoomBus.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
 import { Rooms } from "../../src/ws/Rooms.ts"
+import { socketOpener } from "../../src/ws/Upgrade.ts"
+import type { Wire, WireListener } from "../../src/ws/Wire.ts"
 
 /** What frames of voice rooms need, for sockets that send none. */
 export const noRooms = Layer.mergeAll(
@@ -22,62 +22,75 @@ export const noRooms = Layer.mergeAll(
 )
 
 export interface FakeSocket {
-  readonly socket: Socket.Socket
-  /** What the client sends. Frames offered at once arrive as one batch. */
+  readonly wire: Wire
+  /** What the client sends, as long as it is there. */
   readonly receive: (...frames: ReadonlyArray<string | Uint8Array>) => Effect.Effect<void>
   /** The client goes away. */
   readonly hangUp: Effect.Effect<void>
+  /** Until it has gone away. */
+  readonly gone: Effect.Effect<void>
+  /** Whether the client is held back. */
+  readonly isHeld: () => boolean
   /** The next frame, parsed, or the close, that the server sent. */
   readonly next: Effect.Effect<unknown>
   /** Everything sent and not taken yet. */
   readonly rest: Effect.Effect<ReadonlyArray<unknown>>
 }
 
-const shown = (chunk: string | Uint8Array | Socket.CloseEvent): unknown => {
-  if (typeof chunk === "string") return JSON.parse(chunk)
-  return chunk instanceof Uint8Array ? chunk : { code: chunk.code, reason: chunk.reason }
-}
-
-/** `onWrite` may make a write die; a client may leave a close unanswered. */
-export const fakeSocket = ({ answersClose = true, onWrite = () => Effect.void }: {
+/** `onWrite` may throw; a client may leave a close unanswered. */
+export const fakeSocket = ({ answersClose = true, onWrite = () => undefined }: {
   readonly answersClose?: boolean
-  readonly onWrite?: (chunk: unknown) => Effect.Effect<void>
+  readonly onWrite?: (chunk: unknown) => void
 } = {}) =>
   Effect.gen(function* () {
-    const inbound = yield* Queue.unbounded<string | Uint8Array, Socket.SocketError>()
     const outbound = yield* Queue.unbounded<unknown>()
-    let connected = false
-    const closed = (code: number) =>
-      Queue.fail(inbound, new Socket.SocketError({ reason: new Socket.SocketCloseError({ code }) }))
-    const write = (chunk: string | Uint8Array | Socket.CloseEvent) =>
-      Effect.suspend(() => {
-        if (!connected) return Effect.never
-        Queue.offerUnsafe(outbound, shown(chunk))
-        return Effect.andThen(
-          onWrite(shown(chunk)),
-          answersClose && Socket.isCloseEvent(chunk) ? closed(chunk.code) : Effect.void
-        )
-      })
+    const gone = yield* Deferred.make<void>()
+    let listener: WireListener | undefined
+    let [held, here] = [false, true]
+    const write = (chunk: unknown) => {
+      Queue.offerUnsafe(outbound, chunk)
+      onWrite(chunk)
+    }
+    const end = (code: number) => {
+      if (!here) return
+      here = false
+      listener?.gone(code)
+      Deferred.doneUnsafe(gone, Exit.void)
+    }
     return {
-      socket: Socket.make({
-        reader: Effect.acquireRelease(
-          Effect.sync(() => {
-            connected = true
-            return { pull: Queue.takeAll(inbound), upgrade: Socket.SocketUpgradeError.unsupported }
-          }),
-          () =>
-            Effect.sync(() => {
-              connected = false
-            })
-        ),
-        writer: Effect.succeed({ write, writeAll: (chunks) => Effect.forEach(chunks, write, { discard: true }) })
-      }),
-      receive: (...frames) => Effect.asVoid(Queue.offerAll(inbound, frames)),
-      hangUp: Effect.asVoid(closed(1001)),
+      wire: {
+        listen: (heard) => {
+          listener = heard
+        },
+        send: (text) => write(JSON.parse(text)),
+        end: ({ code, reason }) => {
+          write({ code, reason })
+          // The answer of a client comes in a later turn.
+          if (answersClose) queueMicrotask(() => end(code))
+        },
+        hold: (value) => {
+          held = value
+        }
+      },
+      receive: (...frames) =>
+        Effect.sync(() => {
+          for (const frame of frames) if (here) listener?.received(frame)
+        }),
+      hangUp: Effect.sync(() => end(1001)),
+      gone: Deferred.await(gone),
+      isHeld: () => held,
       next: Queue.take(outbound),
       rest: Queue.clear(outbound)
     } satisfies FakeSocket
   })
+
+/** Opens `wire` for whom a handshake let in. */
+export const openSocket = Effect.fnUntraced(function* (whom: SessionPrincipal, wire: Wire) {
+  const opener = yield* socketOpener
+  const caller = { address: "192.0.2.1", userAgent: "test", patience: undefined }
+  const open = yield* opener(whom, { caller, requestId: "test" })
+  open(wire)
+})
 
 /** For sockets of which nobody asks how their calls connect. */
 export const noIceServers = IceServersHmac.layer({ iceServers: [], turn: Option.none() })

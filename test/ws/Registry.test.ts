@@ -10,8 +10,16 @@ import type { SessionRecord } from "../../src/domain/Session.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
 import { SocketPolicy } from "../../src/ws/SocketPolicy.ts"
-import { openSocket } from "../../src/ws/Upgrade.ts"
-import { fakeSocket, makeSessions, noIceServers, noRooms, principal, record, sessionId } from "../support/Sockets.ts"
+import {
+  fakeSocket,
+  makeSessions,
+  noIceServers,
+  noRooms,
+  openSocket,
+  principal,
+  record,
+  sessionId
+} from "../support/Sockets.ts"
 
 /** A registry of its own, sessions to play with, and a way to open sockets that have said `ready`. */
 const makeWorld = Effect.fnUntraced(function* (drainOver: Duration.Input, maxPerUser = 1000) {
@@ -36,10 +44,8 @@ const makeWorld = Effect.fnUntraced(function* (drainOver: Duration.Input, maxPer
   )
   const open = Effect.fnUntraced(function* (n: number, expiresIn = 3600, options?: Parameters<typeof fakeSocket>[0]) {
     const fake = yield* fakeSocket(options)
-    const fiber = yield* openSocket(principal(sessionId(n), expiresIn), fake.socket).pipe(
-      Effect.provideContext(context),
-      Effect.forkChild
-    )
+    yield* openSocket(principal(sessionId(n), expiresIn), fake.wire).pipe(Effect.provideContext(context))
+    const fiber = yield* Effect.forkChild(fake.gone)
     const first = yield* fake.next
     return { ...fake, fiber, first }
   })
@@ -81,6 +87,28 @@ describe("Registry", () => {
       assert.deepStrictEqual(yield* socket.next, { code: 4403, reason: "user_banned" })
     }))
 
+  it.effect("looks at a session again of which it may have missed the end, and at no other that opens", () =>
+    Effect.gen(function* () {
+      const { asked, open, publish } = yield* world
+      yield* open(1)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(asked, [])
+      yield* publish(Event.SessionsEnded({ sessionIds: [sessionId(2)], reason: "logout" }))
+      yield* Effect.forEach([1, 2, 3], (n) => open(n))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(asked, [[sessionId(2)]])
+      yield* publish(Event.Gap())
+      yield* TestClock.adjust("9 seconds")
+      asked.length = 0
+      yield* open(4)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(asked, [[sessionId(4)]])
+      yield* TestClock.adjust("10 seconds")
+      yield* Effect.forEach([2, 5], (n) => open(n))
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(asked, [[sessionId(4)]])
+    }))
+
   it.effect("closes a socket whose session ended between its handshake and its registration", () =>
     Effect.gen(function* () {
       const { open, publish, rows } = yield* world
@@ -93,7 +121,7 @@ describe("Registry", () => {
 
   it.effect("closes by what the row says: gone, banned, tenant suspended", () =>
     Effect.gen(function* () {
-      const { open, rows } = yield* world
+      const { open, publish, rows } = yield* world
       const cases: ReadonlyArray<readonly [(id: SessionId) => SessionRecord | undefined, unknown]> = [
         [() => undefined, revoked],
         [(id) => record(id, 3600, { userBanned: true }), { code: 4403, reason: "user_banned" }],
@@ -104,6 +132,7 @@ describe("Registry", () => {
       for (const [row, close] of cases) {
         yield* Ref.set(rows, row)
         const socket = yield* open(1)
+        yield* publish(Event.Gap())
         yield* TestClock.adjust("500 millis")
         assert.deepStrictEqual(yield* socket.next, close)
       }
@@ -174,7 +203,7 @@ describe("Registry", () => {
     Effect.gen(function* () {
       const { open, publish, rows } = yield* world
       yield* Ref.set(rows, (id) => record(id, 200))
-      const first = yield* open(1)
+      const first = yield* open(1, 200)
       yield* TestClock.adjust("1 second")
       assert.deepInclude(yield* first.next, { type: "token_expiring" })
       yield* Ref.set(rows, (id) => record(id, 199))
@@ -203,8 +232,9 @@ describe("Registry", () => {
 
   it.effect("goes on after a turn that died", () =>
     Effect.gen(function* () {
-      const { away, open, rows } = yield* world
+      const { away, open, publish, rows } = yield* world
       const socket = yield* open(1)
+      yield* publish(Event.Gap())
       yield* Ref.set(away, "Broken")
       yield* TestClock.adjust("1 second")
       yield* Ref.set(away, "Here")
@@ -217,6 +247,8 @@ describe("Registry", () => {
     Effect.gen(function* () {
       const { asked, open, publish } = yield* world
       for (const n of [1, 2, 3, 3]) yield* open(n)
+      yield* TestClock.adjust("3299 seconds")
+      assert.deepStrictEqual(asked, [])
       yield* TestClock.adjust("5 seconds")
       assert.deepStrictEqual(asked, [[sessionId(1), sessionId(2), sessionId(3)]])
       yield* publish(Event.Gap())
@@ -247,6 +279,7 @@ describe("Registry", () => {
       yield* gone.hangUp
       yield* Fiber.join(gone.fiber)
       assert.strictEqual((yield* Metric.value(sockets)).value, before + 1)
+      yield* publish(Event.Gap())
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(asked, [[sessionId(2)]])
       yield* publish(Event.SessionsEnded({ sessionIds: [sessionId(1), sessionId(2)], reason: "logout" }))
@@ -266,9 +299,10 @@ describe("Registry", () => {
       const fake = yield* fakeSocket()
       const gone = yield* Effect.gen(function* () {
         const registry = yield* Registry
-        yield* fake.socket.reader
-        return yield* registry.add(principal(sessionId(2)), yield* fake.socket.writer)
-      }).pipe(Effect.scoped, Effect.provideContext(context))
+        const connection = yield* registry.add(principal(sessionId(2)), fake.wire)
+        yield* registry.remove(connection)
+        return connection
+      }).pipe(Effect.provideContext(context))
       yield* gone.sendText("{}")
       yield* gone.close(new Socket.CloseEvent(4401))
       assert.deepStrictEqual(yield* fake.rest, [])

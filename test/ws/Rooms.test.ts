@@ -23,8 +23,7 @@ import { RoomBus } from "../../src/services/RoomBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
 import { Rooms } from "../../src/ws/Rooms.ts"
 import { SocketPolicy } from "../../src/ws/SocketPolicy.ts"
-import { openSocket } from "../../src/ws/Upgrade.ts"
-import { fakeSocket, makeSessions, noIceServers, principal, sessionId } from "../support/Sockets.ts"
+import { fakeSocket, makeSessions, noIceServers, openSocket, principal, sessionId } from "../support/Sockets.ts"
 
 const channelId = 5 as ChannelId
 const otherId = 6 as ChannelId
@@ -155,10 +154,8 @@ const makeWorld = Effect.gen(function* () {
   let number = 0
   const open = Effect.gen(function* () {
     const fake = yield* fakeSocket()
-    const fiber = yield* openSocket(principal(sessionId(++number)), fake.socket).pipe(
-      Effect.provideContext(context),
-      Effect.forkChild
-    )
+    yield* openSocket(principal(sessionId(++number)), fake.wire).pipe(Effect.provideContext(context))
+    const fiber = yield* Effect.forkChild(fake.gone)
     const ready = (yield* fake.next) as Frame
     const send = (type: string, payload: object = {}, id?: number) =>
       fake.receive(JSON.stringify({ type, payload, id }))

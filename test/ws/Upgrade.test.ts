@@ -7,8 +7,7 @@ import * as IceServersHmac from "../../src/crypto/IceServersHmac.ts"
 import { Event } from "../../src/domain/Event.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
-import { openSocket } from "../../src/ws/Upgrade.ts"
-import { fakeSocket, makeSessions, noRooms, principal, sessionId } from "../support/Sockets.ts"
+import { fakeSocket, makeSessions, noRooms, openSocket, principal, sessionId } from "../support/Sockets.ts"
 
 const iceServers = IceServersHmac.layer({
   iceServers: [{ urls: ["stun:stun.example"] }],
@@ -21,10 +20,8 @@ const connect = Effect.fnUntraced(function* (options?: Parameters<typeof fakeSoc
     Registry.layer.pipe(Layer.provideMerge(Layer.mergeAll(sessions.layer, iceServers, EventBus.layerMemory, noRooms)))
   )
   const fake = yield* fakeSocket(options)
-  const fiber = yield* openSocket(principal(sessionId(1)), fake.socket).pipe(
-    Effect.provideContext(context),
-    Effect.forkChild
-  )
+  yield* openSocket(principal(sessionId(1)), fake.wire).pipe(Effect.provideContext(context))
+  const fiber = yield* Effect.forkChild(fake.gone)
   const ready = yield* fake.next
   const endSession = Context.get(context, EventBus).publish(
     Event.SessionsEnded({ sessionIds: [sessionId(1)], reason: "logout" })
@@ -121,8 +118,9 @@ describe("Upgrade.openSocket", () => {
   it.effect("closes with 1011 when a handler dies, and ends without failure", () =>
     Effect.gen(function* () {
       const { fiber, receive, rest } = yield* connect({
-        onWrite: (sent) =>
-          Predicate.hasProperty(sent, "type") && sent.type === "pong" ? Effect.die("a bug") : Effect.void
+        onWrite: (sent) => {
+          if (Predicate.hasProperty(sent, "type") && sent.type === "pong") throw new Error("a bug")
+        }
       })
       yield* receive(ping())
       yield* Fiber.join(fiber)
@@ -131,12 +129,13 @@ describe("Upgrade.openSocket", () => {
 
   it.effect("lets go of a client that talks on after its close, and answers it nothing", () =>
     Effect.gen(function* () {
-      const { endSession, fiber, next, receive, rest } = yield* connect({ answersClose: false })
+      const { endSession, fiber, hangUp, next, receive, rest } = yield* connect({ answersClose: false })
       yield* endSession
       assert.deepStrictEqual(yield* next, { code: 4401, reason: "session_revoked" })
       yield* receive(ping())
-      yield* Fiber.join(fiber)
       assert.deepStrictEqual(yield* rest, [])
+      yield* hangUp
+      yield* Fiber.join(fiber)
     }))
 
   it.effect("ends without failure when the client goes away", () =>

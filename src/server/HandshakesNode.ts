@@ -1,0 +1,95 @@
+// Handshakes for `/ws`, taken off the HTTP server before its platform makes requests of them. Nothing of the request
+// outlives its answer but what a `Caller` is asked for.
+import { Effect, Layer, Option } from "effect"
+import type { IncomingMessage, Server } from "node:http"
+import type { Duplex } from "node:stream"
+import { TrustProxy } from "../http/ClientAddress.ts"
+import { HttpCaller } from "../http/HttpCaller.ts"
+import { RequestIds } from "../http/RequestIds.ts"
+import { Handshakes, type Offer } from "../ws/Handshakes.ts"
+import { serverWebSockets } from "./ServerWebSocket.ts"
+
+/** The path to the letter, also of an absolute target; whatever else the router may take for it is refused there. */
+const target = /^(?:https?:\/\/[^/?#]+)?\/ws(?:\?(.*))?$/i
+
+/** Until the socket's own listener is there, an error unheard would end the process. */
+const ignored = () => {}
+
+/** For the sockets of `server`. */
+export const layer = (server: Server) =>
+  Layer.effect(
+    Handshakes,
+    Effect.gen(function* () {
+      const hops = yield* TrustProxy
+      const requestIds = yield* RequestIds
+      const upgrade = yield* serverWebSockets
+      let door: ((offer: Offer) => void) | undefined
+
+      const offer = (
+        take: (offer: Offer) => void,
+        query: string | undefined,
+        decline: () => void,
+        request: IncomingMessage,
+        socket: Duplex,
+        head: Buffer
+      ): void => {
+        const headers = request.headers as Readonly<Record<string, string | undefined>>
+        const caller = new HttpCaller({
+          headers: { "x-forwarded-for": headers["x-forwarded-for"], "user-agent": headers["user-agent"] },
+          remoteAddress: Option.fromUndefinedOr(request.socket.remoteAddress)
+        }, hops)
+        socket.on("error", ignored)
+        take({
+          source: request,
+          method: request.method ?? "",
+          headers,
+          searchParams: paramsOf(query),
+          requestId: requestIds.of(headers),
+          caller,
+          accept: (use) => {
+            // The time that the handshake had for the store is not what a frame has, hours later.
+            caller.patience = undefined
+            upgrade(request, socket, head, use)
+            socket.off("error", ignored)
+          },
+          decline: () => {
+            decline()
+            socket.off("error", ignored)
+          }
+        })
+      }
+
+      const emit = server.emit.bind(server)
+      server.emit = (event: string, ...args: Array<any>): boolean => {
+        if (event !== "upgrade" || door === undefined) return emit(event, ...args)
+        const [request, socket, head] = args as [IncomingMessage, Duplex, Buffer]
+        const found = target.exec(request.url ?? "")
+        if (found === null) return emit(event, ...args)
+        offer(door, found[1], () => emit(event, ...args), request, socket, head)
+        return true
+      }
+
+      return Handshakes.of({
+        receive: (take) =>
+          Effect.acquireRelease(
+            Effect.sync(() => {
+              door = take
+            }),
+            () =>
+              Effect.sync(() => {
+                door = undefined
+              })
+          )
+      })
+    })
+  )
+
+/** As the HTTP platform gives them: a name that is there several times has a list. */
+const paramsOf = (query: string | undefined): Offer["searchParams"] => {
+  const params: Record<string, string | Array<string>> = Object.create(null)
+  for (const [name, value] of new URLSearchParams(query)) {
+    const before = params[name]
+    params[name] = before === undefined ? value : [before, value].flat()
+  }
+  return params
+}
