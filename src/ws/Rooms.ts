@@ -152,18 +152,17 @@ export class Rooms extends Context.Service<Rooms, {
       }
 
       /** Tells a change at once, unless one of the same member was told a moment ago. */
-      const tellUpdate = (room: Room, entry: Entry): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          if (entry.held > 0 || !room.hasNews(entry)) return Effect.void
-          hold(room, entry)
-          return room.tellUpdate(entry)
-        })
+      const tellUpdate = (room: Room, entry: Entry): void => {
+        if (entry.held > 0 || !room.hasNews(entry)) return
+        hold(room, entry)
+        room.tellUpdate(entry)
+      }
 
-      const update = ({ entry, room }: Place, member: Member, by: "Itself" | "Others"): Effect.Effect<void> => {
+      const update = ({ entry, room }: Place, member: Member, by: "Itself" | "Others"): void => {
         entry.member = member
         write(room, member.connectionId)
         if (by === "Others" && room.hasNews(entry)) entry.tellsItself = true
-        return tellUpdate(room, entry)
+        tellUpdate(room, entry)
       }
 
       /** From its place, and from everybody's list: unless all of them are on their way out. */
@@ -178,9 +177,10 @@ export class Rooms extends Context.Service<Rooms, {
           room.delete(connectionId)
           write(room, connectionId)
           closeIfEmpty(room)
-          const told = Effect.flatMap(lifecycle.draining, (draining) =>
-            alone && !draining ? room.tell(presenceFrame("user_left", entry.member)) : Effect.void)
-          return Effect.andThen(told, counted)
+          return Effect.flatMap(lifecycle.draining, (draining) => {
+            if (alone && !draining) room.tell(presenceFrame("user_left", entry.member))
+            return counted
+          })
         }).pipe(atOnce)
 
       const usersFrame = (room: Room, id: FrameId | undefined): string =>
@@ -193,13 +193,11 @@ export class Rooms extends Context.Service<Rooms, {
           ...(id === undefined ? {} : { id })
         })
 
-      const reseat = (place: Place, seat: Seat, by: "Itself" | "Others"): Effect.Effect<void> => {
+      const reseat = (place: Place, seat: Seat, by: "Itself" | "Others"): void => {
         const { local, member } = place.entry
-        if (member.role === seat.role && member.mutedBy === seat.mutedBy && local.maySpeak === seat.maySpeak) {
-          return Effect.void
-        }
+        if (member.role === seat.role && member.mutedBy === seat.mutedBy && local.maySpeak === seat.maySpeak) return
         local.maySpeak = seat.maySpeak
-        return update(place, seated(member, seat), by)
+        update(place, seated(member, seat), by)
       }
 
       const enter = Effect.fnUntraced(function* (
@@ -213,8 +211,8 @@ export class Rooms extends Context.Service<Rooms, {
         const before = places.get(connection)
         if (before?.room === room) {
           before.entry.local.requested = requested
-          yield* reseat(before, seat, "Itself")
-          return yield* connection.sendText(usersFrame(room, id))
+          reseat(before, seat, "Itself")
+          return connection.tell(usersFrame(room, id))
         }
         if (room.members.size >= policy.maxMembers) return yield* new ChannelFull({ channelId: room.channelId })
         if (before !== undefined) yield* depart(before)
@@ -228,13 +226,12 @@ export class Rooms extends Context.Service<Rooms, {
           mutedBy: seat.mutedBy,
           speaking: false
         }
-        const told = room.add(member, { connection, requested, maySpeak: seat.maySpeak })
+        room.add(member, { connection, requested, maySpeak: seat.maySpeak })
         const place = { room, entry: room.locals.get(connection.id)! }
         places.set(connection, place)
         connection.whenClosed = depart(place)
         write(room, connection.id)
-        yield* connection.sendText(usersFrame(room, id))
-        yield* told
+        connection.tell(usersFrame(room, id))
         yield* counted
       }, atOnce)
 
@@ -283,55 +280,67 @@ export class Rooms extends Context.Service<Rooms, {
         )
       })
 
-      const mute = Effect.fnUntraced(function* (connection: Connection, muted: boolean) {
-        const place = yield* placeOf(connection)
-        const { local, member } = place.entry
-        if (!local.maySpeak) return yield* new NotAllowed({ reason: "may_not_speak" })
-        if (!muted && member.mutedBy !== null) {
-          return yield* new NotAllowed({ reason: member.mutedBy === "host" ? "muted_by_host" : "muted_by_tenant" })
-        }
-        if (member.mutedByItself === muted) return
-        yield* update(place, { ...member, mutedByItself: muted, speaking: member.speaking && !muted }, "Itself")
-      })
+      const mute = (connection: Connection, muted: boolean) =>
+        Effect.suspend((): Effect.Effect<void, NotInChannel | NotAllowed> => {
+          const place = places.get(connection)
+          if (place === undefined) return Effect.fail(new NotInChannel())
+          const { local, member } = place.entry
+          if (!local.maySpeak) return Effect.fail(new NotAllowed({ reason: "may_not_speak" }))
+          if (!muted && member.mutedBy !== null) {
+            return Effect.fail(
+              new NotAllowed({ reason: member.mutedBy === "host" ? "muted_by_host" : "muted_by_tenant" })
+            )
+          }
+          if (member.mutedByItself !== muted) {
+            update(place, { ...member, mutedByItself: muted, speaking: member.speaking && !muted }, "Itself")
+          }
+          return Effect.void
+        })
 
-      const speak = Effect.fnUntraced(function* (connection: Connection, speaking: boolean) {
-        const place = yield* placeOf(connection)
-        const { local, member } = place.entry
-        if (!local.maySpeak) return yield* new NotAllowed({ reason: "may_not_speak" })
-        if (speaking && isMuted(member)) return yield* new NotAllowed({ reason: "muted" })
-        if (member.speaking === speaking) return
-        yield* update(place, { ...member, speaking }, "Itself")
-      })
+      const speak = (connection: Connection, speaking: boolean) =>
+        Effect.suspend((): Effect.Effect<void, NotInChannel | NotAllowed> => {
+          const place = places.get(connection)
+          if (place === undefined) return Effect.fail(new NotInChannel())
+          const { local, member } = place.entry
+          if (!local.maySpeak) return Effect.fail(new NotAllowed({ reason: "may_not_speak" }))
+          if (speaking && isMuted(member)) return Effect.fail(new NotAllowed({ reason: "muted" }))
+          if (member.speaking !== speaking) update(place, { ...member, speaking }, "Itself")
+          return Effect.void
+        })
 
       const memberIn = ({ room }: Place, connectionId: string): Effect.Effect<Entry, MemberNotFound> => {
         const entry = room.members.get(connectionId)
         return entry === undefined ? Effect.fail(new MemberNotFound()) : Effect.succeed(entry)
       }
 
-      const relay = Effect.fnUntraced(function* (connection: Connection, { payload, type }: Signal) {
-        const place = yield* placeOf(connection)
-        const target = yield* memberIn(place, payload.to)
-        if ("sdp" in payload && !place.entry.local.maySpeak) {
-          if (!isDescription(payload.sdp) || sendsMedia(payload.sdp)) {
-            return yield* new NotAllowed({ reason: "sends_media" })
+      const relay = (connection: Connection, { payload, type }: Signal) =>
+        Effect.suspend((): Effect.Effect<void, NotInChannel | MemberNotFound | NotAllowed> => {
+          const place = places.get(connection)
+          if (place === undefined) return Effect.fail(new NotInChannel())
+          const target = place.room.members.get(payload.to)
+          if (target === undefined) return Effect.fail(new MemberNotFound())
+          if ("sdp" in payload && !place.entry.local.maySpeak) {
+            if (!isDescription(payload.sdp) || sendsMedia(payload.sdp)) {
+              return Effect.fail(new NotAllowed({ reason: "sends_media" }))
+            }
           }
-        }
-        const text = JSON.stringify({ type, payload: { ...payload, from: connection.id } })
-        if (target.local !== undefined) return yield* target.local.connection.sendText(text)
-        const { channelId } = place.room
-        const late = outbox.relay({ nodeId: target.nodeId!, channelId, from: connection.id, to: payload.to, text })
-        unwritten.openUnsafe()
-        yield* dropped(late)
-      })
+          const text = JSON.stringify({ type, payload: { ...payload, from: connection.id } })
+          if (target.local !== undefined) {
+            target.local.connection.tell(text)
+            return Effect.void
+          }
+          const { channelId } = place.room
+          const late = outbox.relay({ nodeId: target.nodeId!, channelId, from: connection.id, to: payload.to, text })
+          unwritten.openUnsafe()
+          return dropped(late)
+        })
 
       /** From another instance. Only who is known as a member of the same channel is heard. */
-      const deliver = ({ channelId, from, text, to }: Relay): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          const room = rooms.get(channelId)
-          const target = room?.locals.get(to)
-          if (target === undefined || room?.members.get(from)?.nodeId === undefined) return Effect.void
-          return target.local.connection.sendText(text)
-        })
+      const deliver = ({ channelId, from, text, to }: Relay): void => {
+        const room = rooms.get(channelId)
+        const target = room?.locals.get(to)
+        if (target !== undefined && room?.members.get(from)?.nodeId !== undefined) target.local.connection.tell(text)
+      }
 
       const review = (room: Room, userId: UserId | null, ...waiting: ReadonlyArray<Effect.Effect<unknown>>): void => {
         const review: Review = unreviewed.get(room) ?? { whom: new Set(), waiting: [] }
@@ -377,7 +386,7 @@ export class Rooms extends Context.Service<Rooms, {
           }
           case "Relay": {
             if (!unreadMembers.has(notice.from) && earlyRelays.every(({ from }) => from !== notice.from)) {
-              return deliver(notice)
+              return Effect.sync(() => deliver(notice))
             }
             if (earlyRelays.length >= maxEarlyRelays) return dropped(1)
             earlyRelays.push(notice)
@@ -396,17 +405,16 @@ export class Rooms extends Context.Service<Rooms, {
       }
 
       /** What the row of a member says, in a channel that was named with it. */
-      const apply = (room: Room, connectionId: string, row: RemoteMember | undefined): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          const entry = room.members.get(connectionId)
-          if (entry?.local !== undefined) return Effect.void
-          if (row?.channelId !== room.channelId) return entry === undefined ? Effect.void : room.remove(connectionId)
-          const { nodeId, ...member } = row
-          if (entry === undefined) return room.add(member, { nodeId })
-          entry.nodeId = nodeId
-          entry.member = member
-          return tellUpdate(room, entry)
-        })
+      const apply = (room: Room, connectionId: string, row: RemoteMember | undefined): void => {
+        const entry = room.members.get(connectionId)
+        if (entry?.local !== undefined) return
+        if (row?.channelId !== room.channelId) return room.remove(connectionId)
+        const { nodeId, ...member } = row
+        if (entry === undefined) return room.add(member, { nodeId })
+        entry.nodeId = nodeId
+        entry.member = member
+        tellUpdate(room, entry)
+      }
 
       const readMembers = Effect.gen(function* () {
         const ids = new Map(unreadMembers)
@@ -421,7 +429,7 @@ export class Rooms extends Context.Service<Rooms, {
           if (unreadMembers.get(id) === named) unreadMembers.delete(id)
           for (const channelId of named) {
             const room = rooms.get(channelId)
-            if (room !== undefined) yield* apply(room, id, rows.get(id))
+            if (room !== undefined) apply(room, id, rows.get(id))
           }
         }
         const byChannel = Array.groupBy(rows.values(), ({ channelId }) => String(channelId))
@@ -432,8 +440,8 @@ export class Rooms extends Context.Service<Rooms, {
           const missing = how.removesMissing
             ? [...room.members].filter(([id, { local }]) => local === undefined && !isHere(id)).map(([id]) => id)
             : []
-          yield* Effect.forEach(seen, (row) => apply(room, row.connectionId, row), { discard: true })
-          yield* Effect.forEach(missing, (id) => room.remove(id), { discard: true })
+          for (const row of seen) apply(room, row.connectionId, row)
+          for (const id of missing) room.remove(id)
           room.loaded = true
           finishLoad(room, Exit.void)
         }
@@ -454,19 +462,16 @@ export class Rooms extends Context.Service<Rooms, {
         if (loading !== undefined) Deferred.doneUnsafe(loading, exit)
       }
 
-      const passOn = Effect.suspend(() => {
+      const passOn = Effect.sync(() => {
         const early = earlyRelays
         earlyRelays = early.filter(({ from }) => unreadMembers.has(from))
-        return Effect.forEach(early.filter(({ from }) => !unreadMembers.has(from)), deliver, { discard: true })
-      }).pipe(atOnce)
+        for (const relay of early) if (!unreadMembers.has(relay.from)) deliver(relay)
+      })
 
-      const expel = (place: Place, code: "removed_from_channel" | "channel_deleted"): Effect.Effect<void> =>
+      const expel = ({ entry: { local, member } }: Place, code: "removed_from_channel" | "channel_deleted") =>
         Effect.suspend(() => {
-          const { local, member } = place.entry
-          const { connection } = local
-          return connection.sendText(presenceFrame("user_left", member)).pipe(
-            Effect.andThen(connection.send({ type: "error", payload: { code, detail: expulsion[code] } }))
-          )
+          local.connection.tell(presenceFrame("user_left", member))
+          return local.connection.send({ type: "error", payload: { code, detail: expulsion[code] } })
         })
 
       const reviewRoom = Effect.fnUntraced(function* (room: Room, whom: Set<UserId> | "Everybody") {
@@ -492,7 +497,7 @@ export class Rooms extends Context.Service<Rooms, {
           const place = places.get(connection)
           if (place?.entry !== entry) continue
           const seat = seats?.[index]
-          if (seat !== undefined && Option.isSome(seat)) yield* reseat(place, seat.value, "Others")
+          if (seat !== undefined && Option.isSome(seat)) reseat(place, seat.value, "Others")
           else {
             const code = seats === undefined ? "channel_deleted" : "removed_from_channel"
             yield* atOnce(Effect.andThen(expel(place, code), depart(place, seats !== undefined)))
@@ -560,23 +565,23 @@ export class Rooms extends Context.Service<Rooms, {
       const tellHeld = holding.await.pipe(
         Effect.andThen(holding.close),
         Effect.andThen(Effect.sleep(policy.gatherUpdates)),
-        Effect.andThen(Effect.suspend(() =>
-          Effect.forEach([...held], ([entry, room]) => {
+        Effect.andThen(Effect.sync(() => {
+          for (const [entry, room] of [...held]) {
             entry.held--
             if (room.members.get(entry.member.connectionId) === entry) {
               if (entry.held > 0) {
                 holding.openUnsafe()
-                return Effect.void
+                continue
               }
               if (room.hasNews(entry)) {
                 hold(room, entry)
-                return room.tellUpdate(entry)
+                room.tellUpdate(entry)
+                continue
               }
             }
             held.delete(entry)
-            return Effect.void
-          }, { discard: true })
-        ))
+          }
+        }))
       )
 
       // Once the loops below have ended, which would write again.
