@@ -35,6 +35,8 @@ import { SocketPolicy } from "./SocketPolicy.ts"
 /** Three may be missed before the others take this instance's members for gone. */
 const beatEvery = "2 seconds"
 const retryAfter = "250 millis"
+/** How long what members change about themselves is gathered for one statement, once some was written. */
+const gatherWrites = "25 millis"
 /** After notices were missed, who has no row is given this long: its instance may just be writing it again. */
 const grace = "6 seconds"
 /** How long one who comes in waits for what was decided meanwhile. */
@@ -100,6 +102,7 @@ export class Rooms extends Context.Service<Rooms, {
       // What is to be written.
       const outbox = new Outbox()
       const unwritten = yield* Latch.make()
+      const unhurried = yield* Latch.make()
 
       // What is to be read.
       const unreadMembers = new Map<string, Set<ChannelId>>()
@@ -130,9 +133,10 @@ export class Rooms extends Context.Service<Rooms, {
         loads.delete(room)
       }
 
-      const write = (room: Room, connectionId: string): void => {
+      const write = (room: Room, connectionId: string, when: "Now" | "Soon" = "Now"): void => {
         outbox.changed(connectionId, room.channelId, room.members.get(connectionId)?.member)
-        unwritten.openUnsafe()
+        if (when === "Now") unwritten.openUnsafe()
+        else unhurried.openUnsafe()
       }
 
       const dropped = (count: number) => count === 0 ? Effect.void : Metric.update(relaysDropped, count)
@@ -160,7 +164,7 @@ export class Rooms extends Context.Service<Rooms, {
 
       const update = ({ entry, room }: Place, member: Member, by: "Itself" | "Others"): void => {
         entry.member = member
-        write(room, member.connectionId)
+        write(room, member.connectionId, by === "Itself" ? "Soon" : "Now")
         if (by === "Others" && room.hasNews(entry)) entry.tellsItself = true
         tellUpdate(room, entry)
       }
@@ -561,12 +565,18 @@ export class Rooms extends Context.Service<Rooms, {
         Effect.catchTag("StoreUnavailable", () => Effect.sleep(retryAfter))
       )
 
+      const gather = unhurried.await.pipe(
+        Effect.andThen(unhurried.close),
+        Effect.andThen(unwritten.open),
+        Effect.andThen(Effect.sleep(gatherWrites))
+      )
+
       /** What changed since it was told, of those who changed a moment ago; who did not is free to be told at once. */
       const tellHeld = holding.await.pipe(
         Effect.andThen(holding.close),
         Effect.andThen(Effect.sleep(policy.gatherUpdates)),
         Effect.andThen(Effect.sync(() => {
-          for (const [entry, room] of [...held]) {
+          for (const [entry, room] of held) {
             entry.held--
             if (room.members.get(entry.member.connectionId) === entry) {
               if (entry.held > 0) {
@@ -591,6 +601,7 @@ export class Rooms extends Context.Service<Rooms, {
       yield* forever(read)
       yield* forever(reviewAll)
       yield* forever(writeOut)
+      yield* forever(gather)
       yield* forever(tellHeld)
       yield* beat.pipe(
         Effect.catchTag("StoreUnavailable", () => Effect.void),

@@ -535,6 +535,27 @@ describe("Rooms", () => {
       assert.deepStrictEqual(yield* ann.rest, ["channel_users 1"])
     }))
 
+  it.effect("writes at once what a member changes about itself, and what it changes next together", () =>
+    Effect.gen(function* () {
+      const { open, settle, store, written } = yield* makeWorld
+      const ann = yield* open
+      yield* ann.join()
+      yield* settle
+      store.writes.length = 0
+      yield* ann.send("speaking", { speaking: true })
+      yield* settle
+      assert.isTrue(written().get(ann.connectionId)?.speaking)
+      for (const speaking of [false, true, false]) {
+        yield* ann.send("speaking", { speaking })
+        yield* settle
+      }
+      assert.strictEqual(store.writes.length, 1)
+      yield* TestClock.adjust("25 millis")
+      yield* settle
+      assert.strictEqual(store.writes.length, 2)
+      assert.isFalse(written().get(ann.connectionId)?.speaking)
+    }))
+
   it.effect("looks at what was decided about everybody after a gap", () =>
     Effect.gen(function* () {
       const { channels, open, publish } = yield* makeWorld
