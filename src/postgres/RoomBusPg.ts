@@ -1,7 +1,7 @@
 // Notices about voice rooms between instances, over LISTEN/NOTIFY on a connection of their own, so that no flood of signals
 // is between an instance and a revocation.
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { Effect, Layer, PubSub } from "effect"
+import { Effect, Layer } from "effect"
 import { RoomNotice } from "../domain/RoomNotice.ts"
 import { RoomBus } from "../services/RoomBus.ts"
 import { hear } from "./Hear.ts"
@@ -12,21 +12,18 @@ export const layer: Layer.Layer<RoomBus, never, PgClient> = Layer.effect(
   RoomBus,
   Effect.gen(function* () {
     const assembly = new Assembly(yield* NodeId)
-    const notices = yield* PubSub.unbounded<RoomNotice>()
+    const { bus, tell } = yield* RoomBus.make
     yield* hear(channel, {
       onGap: Effect.suspend(() => {
         assembly.reset()
-        return PubSub.publish(notices, RoomNotice.Gap())
+        return tell(RoomNotice.Gap())
       }),
       onLost: Effect.void,
       onPayload: (payload) => {
         const notice = assembly.take(payload)
-        return notice === undefined ? Effect.void : PubSub.publish(notices, notice)
+        return notice === undefined ? Effect.void : tell(notice)
       }
     })
-    return RoomBus.of({
-      publish: (notice) => Effect.asVoid(PubSub.publish(notices, notice)),
-      subscribe: PubSub.subscribe(notices)
-    })
+    return bus
   })
 ).pipe(Layer.provide(NodeId.layer))

@@ -1,18 +1,29 @@
 // From a text frame to a client frame, or to what is wrong with it. No input makes this throw.
 import { Exit, Option, Predicate, Schema, SchemaIssue, SchemaParser } from "effect"
+import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import { ClientFrame, FrameId } from "../api/Frames.ts"
 
 export type Decoded =
   | { readonly _tag: "Frame"; readonly frame: ClientFrame }
   | { readonly _tag: "Malformed"; readonly detail: string; readonly id: FrameId | undefined }
 
-const parseJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+const parseJson = (text: string): Option.Option<unknown> => {
+  try {
+    return Option.some(JSON.parse(text))
+  } catch {
+    return Option.none()
+  }
+}
+
 const decodeId = Schema.decodeUnknownOption(FrameId)
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** By type, so that a frame is held against its own schema only; a `Map`, because the type is the client's to choose. */
+/** By type, so that a frame is held against its own schema only, compiled; a `Map`, because the type is the client's to choose. */
 const decoders = new Map<unknown, (input: unknown) => Exit.Exit<ClientFrame, SchemaIssue.Issue>>(
-  ClientFrame.members.map((member) => [member.fields.type.literal, SchemaParser.decodeUnknownExit(member)])
+  ClientFrame.members.map((member) => {
+    SchemaJITCompiler.enable(member.ast)
+    return [member.fields.type.literal, SchemaParser.decodeUnknownExit(member)]
+  })
 )
 
 export const decode = (text: string): Decoded => {

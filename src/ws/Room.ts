@@ -57,7 +57,7 @@ export class Room {
     this.channelId = channelId
   }
 
-  add(member: Member, from: Local | { readonly nodeId: string }): Effect.Effect<void> {
+  add(member: Member, from: Local | { readonly nodeId: string }): void {
     const state = { member, told: member, held: 0, tellsItself: false }
     if ("connection" in from) {
       const entry = { ...state, nodeId: undefined, local: from }
@@ -66,7 +66,7 @@ export class Room {
     } else {
       this.members.set(member.connectionId, { ...state, nodeId: from.nodeId, local: undefined })
     }
-    return this.tell(presenceFrame("user_joined", member), member.connectionId)
+    this.tell(presenceFrame("user_joined", member), member.connectionId)
   }
 
   /** Tells nobody. */
@@ -77,17 +77,17 @@ export class Room {
     return entry
   }
 
-  remove(connectionId: string): Effect.Effect<void> {
+  remove(connectionId: string): void {
     const entry = this.delete(connectionId)
-    return entry === undefined ? Effect.void : this.tell(presenceFrame("user_left", entry.member))
+    if (entry !== undefined) this.tell(presenceFrame("user_left", entry.member))
   }
 
   /** Tells the others how a member looks now. */
-  tellUpdate(entry: Entry): Effect.Effect<void> {
+  tellUpdate(entry: Entry): void {
     const { member, tellsItself } = entry
     entry.tellsItself = false
     entry.told = member
-    return this.tell(presenceFrame("user_updated", member), tellsItself ? undefined : member.connectionId)
+    this.tell(presenceFrame("user_updated", member), tellsItself ? undefined : member.connectionId)
   }
 
   hasNews({ member, told }: Entry): boolean {
@@ -95,12 +95,8 @@ export class Room {
   }
 
   /** Every member of this instance but one. */
-  tell(text: string, but?: string): Effect.Effect<void> {
-    return atOnce(Effect.forEach(
-      this.locals.values(),
-      ({ local, member }) => member.connectionId === but ? Effect.void : local.connection.sendText(text),
-      { discard: true }
-    ))
+  tell(text: string, but?: string): void {
+    for (const [connectionId, { local }] of this.locals) if (connectionId !== but) local.connection.tell(text)
   }
 }
 

@@ -26,7 +26,7 @@ import { channelMembers, relaysDropped } from "../Metrics.ts"
 import { ChannelRepository } from "../services/ChannelRepository.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
 import { PresenceStore, type RemoteMember } from "../services/PresenceStore.ts"
-import { RoomBus } from "../services/RoomBus.ts"
+import { type Heard, RoomBus } from "../services/RoomBus.ts"
 import type { Connection } from "./Connection.ts"
 import { type Batch, Outbox } from "./Outbox.ts"
 import { atOnce, type Entry, type Local, presenceFrame, Room, seated } from "./Room.ts"
@@ -35,8 +35,12 @@ import { SocketPolicy } from "./SocketPolicy.ts"
 /** Three may be missed before the others take this instance's members for gone. */
 const beatEvery = "2 seconds"
 const retryAfter = "250 millis"
+/** How long what members change about themselves is gathered for one statement, once some was written. */
+const gatherWrites = "25 millis"
 /** After notices were missed, who has no row is given this long: its instance may just be writing it again. */
 const grace = "6 seconds"
+/** How long one who comes in waits for what was decided meanwhile. */
+const patience = "2 seconds"
 /** Relays that wait until the row of who sent them was read. */
 const maxEarlyRelays = 1000
 
@@ -46,6 +50,12 @@ type Signal = typeof WebrtcOffer.Type | typeof WebrtcAnswer.Type | typeof IceCan
 interface Place {
   readonly room: Room
   readonly entry: Entry & { readonly local: Local }
+}
+
+/** Whom a decision concerns, and who waits until it is in effect. */
+interface Review {
+  whom: Set<UserId> | "Everybody"
+  readonly waiting: Array<Effect.Effect<unknown>>
 }
 
 export interface Present {
@@ -92,11 +102,12 @@ export class Rooms extends Context.Service<Rooms, {
       // What is to be written.
       const outbox = new Outbox()
       const unwritten = yield* Latch.make()
+      const unhurried = yield* Latch.make()
 
       // What is to be read.
       const unreadMembers = new Map<string, Set<ChannelId>>()
       const unreadRooms = new Map<Room, { readonly removesMissing: boolean }>()
-      const unreviewed = new Map<Room, Set<UserId> | "Everybody">()
+      const unreviewed = new Map<Room, Review>()
       const loads = new Map<Room, Deferred.Deferred<void, StoreUnavailable>>()
       let earlyRelays: Array<Relay> = []
       const unread = yield* Latch.make()
@@ -119,13 +130,13 @@ export class Rooms extends Context.Service<Rooms, {
         if (room.locals.size > 0 || room.expected > 0) return
         if (rooms.get(room.channelId) === room) rooms.delete(room.channelId)
         unreadRooms.delete(room)
-        unreviewed.delete(room)
         loads.delete(room)
       }
 
-      const write = (room: Room, connectionId: string): void => {
+      const write = (room: Room, connectionId: string, when: "Now" | "Soon" = "Now"): void => {
         outbox.changed(connectionId, room.channelId, room.members.get(connectionId)?.member)
-        unwritten.openUnsafe()
+        if (when === "Now") unwritten.openUnsafe()
+        else unhurried.openUnsafe()
       }
 
       const dropped = (count: number) => count === 0 ? Effect.void : Metric.update(relaysDropped, count)
@@ -145,18 +156,17 @@ export class Rooms extends Context.Service<Rooms, {
       }
 
       /** Tells a change at once, unless one of the same member was told a moment ago. */
-      const tellUpdate = (room: Room, entry: Entry): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          if (entry.held > 0 || !room.hasNews(entry)) return Effect.void
-          hold(room, entry)
-          return room.tellUpdate(entry)
-        })
+      const tellUpdate = (room: Room, entry: Entry): void => {
+        if (entry.held > 0 || !room.hasNews(entry)) return
+        hold(room, entry)
+        room.tellUpdate(entry)
+      }
 
-      const update = ({ entry, room }: Place, member: Member, by: "Itself" | "Others"): Effect.Effect<void> => {
+      const update = ({ entry, room }: Place, member: Member, by: "Itself" | "Others"): void => {
         entry.member = member
-        write(room, member.connectionId)
+        write(room, member.connectionId, by === "Itself" ? "Soon" : "Now")
         if (by === "Others" && room.hasNews(entry)) entry.tellsItself = true
-        return tellUpdate(room, entry)
+        tellUpdate(room, entry)
       }
 
       /** From its place, and from everybody's list: unless all of them are on their way out. */
@@ -171,10 +181,8 @@ export class Rooms extends Context.Service<Rooms, {
           room.delete(connectionId)
           write(room, connectionId)
           closeIfEmpty(room)
-          const told = alone && !lifecycle.draining()
-            ? room.tell(presenceFrame("user_left", entry.member))
-            : Effect.void
-          return Effect.andThen(told, counted)
+          if (alone && !lifecycle.draining()) room.tell(presenceFrame("user_left", entry.member))
+          return counted
         }).pipe(atOnce)
 
       const usersFrame = (room: Room, id: FrameId | undefined): string =>
@@ -187,13 +195,11 @@ export class Rooms extends Context.Service<Rooms, {
           ...(id === undefined ? {} : { id })
         })
 
-      const reseat = (place: Place, seat: Seat, by: "Itself" | "Others"): Effect.Effect<void> => {
+      const reseat = (place: Place, seat: Seat, by: "Itself" | "Others"): void => {
         const { local, member } = place.entry
-        if (member.role === seat.role && member.mutedBy === seat.mutedBy && local.maySpeak === seat.maySpeak) {
-          return Effect.void
-        }
+        if (member.role === seat.role && member.mutedBy === seat.mutedBy && local.maySpeak === seat.maySpeak) return
         local.maySpeak = seat.maySpeak
-        return update(place, seated(member, seat), by)
+        update(place, seated(member, seat), by)
       }
 
       const enter = Effect.fnUntraced(function* (
@@ -207,8 +213,8 @@ export class Rooms extends Context.Service<Rooms, {
         const before = places.get(connection)
         if (before?.room === room) {
           before.entry.local.requested = requested
-          yield* reseat(before, seat, "Itself")
-          return yield* connection.sendText(usersFrame(room, id))
+          reseat(before, seat, "Itself")
+          return connection.tell(usersFrame(room, id))
         }
         if (room.members.size >= policy.maxMembers) return yield* new ChannelFull({ channelId: room.channelId })
         if (before !== undefined) yield* depart(before)
@@ -222,13 +228,12 @@ export class Rooms extends Context.Service<Rooms, {
           mutedBy: seat.mutedBy,
           speaking: false
         }
-        const told = room.add(member, { connection, requested, maySpeak: seat.maySpeak })
+        room.add(member, { connection, requested, maySpeak: seat.maySpeak })
         const place = { room, entry: room.locals.get(connection.id)! }
         places.set(connection, place)
         connection.whenClosed = depart(place)
         write(room, connection.id)
-        yield* connection.sendText(usersFrame(room, id))
-        yield* told
+        connection.tell(usersFrame(room, id))
         yield* counted
       }, atOnce)
 
@@ -267,7 +272,7 @@ export class Rooms extends Context.Service<Rooms, {
             yield* load(room)
             yield* enter(room, connection, requested, seat, id)
             // What was decided while this one came in may concern it.
-            if (room.decisions !== decisions) review(room, user.id)
+            if (room.decisions !== decisions) yield* reviewed(room, user.id)
           }),
           (room) =>
             Effect.sync(() => {
@@ -277,63 +282,84 @@ export class Rooms extends Context.Service<Rooms, {
         )
       })
 
-      const mute = Effect.fnUntraced(function* (connection: Connection, muted: boolean) {
-        const place = yield* placeOf(connection)
-        const { local, member } = place.entry
-        if (!local.maySpeak) return yield* new NotAllowed({ reason: "may_not_speak" })
-        if (!muted && member.mutedBy !== null) {
-          return yield* new NotAllowed({ reason: member.mutedBy === "host" ? "muted_by_host" : "muted_by_tenant" })
-        }
-        if (member.mutedByItself === muted) return
-        yield* update(place, { ...member, mutedByItself: muted, speaking: member.speaking && !muted }, "Itself")
-      })
+      const mute = (connection: Connection, muted: boolean) =>
+        Effect.suspend((): Effect.Effect<void, NotInChannel | NotAllowed> => {
+          const place = places.get(connection)
+          if (place === undefined) return Effect.fail(new NotInChannel())
+          const { local, member } = place.entry
+          if (!local.maySpeak) return Effect.fail(new NotAllowed({ reason: "may_not_speak" }))
+          if (!muted && member.mutedBy !== null) {
+            return Effect.fail(
+              new NotAllowed({ reason: member.mutedBy === "host" ? "muted_by_host" : "muted_by_tenant" })
+            )
+          }
+          if (member.mutedByItself !== muted) {
+            update(place, { ...member, mutedByItself: muted, speaking: member.speaking && !muted }, "Itself")
+          }
+          return Effect.void
+        })
 
-      const speak = Effect.fnUntraced(function* (connection: Connection, speaking: boolean) {
-        const place = yield* placeOf(connection)
-        const { local, member } = place.entry
-        if (!local.maySpeak) return yield* new NotAllowed({ reason: "may_not_speak" })
-        if (speaking && isMuted(member)) return yield* new NotAllowed({ reason: "muted" })
-        if (member.speaking === speaking) return
-        yield* update(place, { ...member, speaking }, "Itself")
-      })
+      const speak = (connection: Connection, speaking: boolean) =>
+        Effect.suspend((): Effect.Effect<void, NotInChannel | NotAllowed> => {
+          const place = places.get(connection)
+          if (place === undefined) return Effect.fail(new NotInChannel())
+          const { local, member } = place.entry
+          if (!local.maySpeak) return Effect.fail(new NotAllowed({ reason: "may_not_speak" }))
+          if (speaking && isMuted(member)) return Effect.fail(new NotAllowed({ reason: "muted" }))
+          if (member.speaking !== speaking) update(place, { ...member, speaking }, "Itself")
+          return Effect.void
+        })
 
       const memberIn = ({ room }: Place, connectionId: string): Effect.Effect<Entry, MemberNotFound> => {
         const entry = room.members.get(connectionId)
         return entry === undefined ? Effect.fail(new MemberNotFound()) : Effect.succeed(entry)
       }
 
-      const relay = Effect.fnUntraced(function* (connection: Connection, { payload, type }: Signal) {
-        const place = yield* placeOf(connection)
-        const target = yield* memberIn(place, payload.to)
-        if ("sdp" in payload && !place.entry.local.maySpeak) {
-          if (!isDescription(payload.sdp) || sendsMedia(payload.sdp)) {
-            return yield* new NotAllowed({ reason: "sends_media" })
+      const relay = (connection: Connection, { payload, type }: Signal) =>
+        Effect.suspend((): Effect.Effect<void, NotInChannel | MemberNotFound | NotAllowed> => {
+          const place = places.get(connection)
+          if (place === undefined) return Effect.fail(new NotInChannel())
+          const target = place.room.members.get(payload.to)
+          if (target === undefined) return Effect.fail(new MemberNotFound())
+          if ("sdp" in payload && !place.entry.local.maySpeak) {
+            if (!isDescription(payload.sdp) || sendsMedia(payload.sdp)) {
+              return Effect.fail(new NotAllowed({ reason: "sends_media" }))
+            }
           }
-        }
-        const text = JSON.stringify({ type, payload: { ...payload, from: connection.id } })
-        if (target.local !== undefined) return yield* target.local.connection.sendText(text)
-        const { channelId } = place.room
-        const late = outbox.relay({ nodeId: target.nodeId!, channelId, from: connection.id, to: payload.to, text })
-        unwritten.openUnsafe()
-        yield* dropped(late)
-      })
-
-      /** From another instance. Only who is known as a member of the same channel is heard. */
-      const deliver = ({ channelId, from, text, to }: Relay): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          const room = rooms.get(channelId)
-          const target = room?.locals.get(to)
-          if (target === undefined || room?.members.get(from)?.nodeId === undefined) return Effect.void
-          return target.local.connection.sendText(text)
+          const text = JSON.stringify({ type, payload: { ...payload, from: connection.id } })
+          if (target.local !== undefined) {
+            target.local.connection.tell(text)
+            return Effect.void
+          }
+          const { channelId } = place.room
+          const late = outbox.relay({ nodeId: target.nodeId!, channelId, from: connection.id, to: payload.to, text })
+          unwritten.openUnsafe()
+          return dropped(late)
         })
 
-      const review = (room: Room, userId: UserId | null): void => {
-        const waiting = unreviewed.get(room)
-        if (userId === null) unreviewed.set(room, "Everybody")
-        else if (waiting === undefined) unreviewed.set(room, new Set([userId]))
-        else if (waiting !== "Everybody") waiting.add(userId)
+      /** From another instance. Only who is known as a member of the same channel is heard. */
+      const deliver = ({ channelId, from, text, to }: Relay): void => {
+        const room = rooms.get(channelId)
+        const target = room?.locals.get(to)
+        if (target !== undefined && room?.members.get(from)?.nodeId !== undefined) target.local.connection.tell(text)
+      }
+
+      const review = (room: Room, userId: UserId | null, ...waiting: ReadonlyArray<Effect.Effect<unknown>>): void => {
+        const review: Review = unreviewed.get(room) ?? { whom: new Set(), waiting: [] }
+        unreviewed.set(room, review)
+        if (userId === null) review.whom = "Everybody"
+        else if (review.whom !== "Everybody") review.whom.add(userId)
+        review.waiting.push(...waiting)
         toReview.openUnsafe()
       }
+
+      /** Reviews a user, and waits for it. */
+      const reviewed = (room: Room, userId: UserId): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const done = Deferred.makeUnsafe<void>()
+          review(room, userId, Deferred.succeed(done, undefined))
+          return Effect.asVoid(Effect.timeoutOption(Deferred.await(done), patience))
+        })
 
       const reload = (removesMissing: boolean): void => {
         for (const room of rooms.values()) {
@@ -342,7 +368,15 @@ export class Rooms extends Context.Service<Rooms, {
         unread.openUnsafe()
       }
 
-      const hear = (notice: RoomNotice): Effect.Effect<void> => {
+      const hear = ({ done, notice }: Heard): Effect.Effect<void> => {
+        if (notice._tag !== "DecisionsChanged") return Effect.andThen(learn(notice), done)
+        const room = rooms.get(notice.channelId)
+        if (room === undefined) return done
+        room.decisions++
+        return Effect.sync(() => review(room, notice.userId, done))
+      }
+
+      const learn = (notice: Exclude<RoomNotice, { readonly _tag: "DecisionsChanged" }>): Effect.Effect<void> => {
         switch (notice._tag) {
           case "MembersChanged": {
             if (!rooms.has(notice.channelId)) return Effect.void
@@ -352,15 +386,9 @@ export class Rooms extends Context.Service<Rooms, {
             }
             return Effect.asVoid(unread.open)
           }
-          case "DecisionsChanged": {
-            const room = rooms.get(notice.channelId)
-            if (room === undefined) return Effect.void
-            room.decisions++
-            return Effect.sync(() => review(room, notice.userId))
-          }
           case "Relay": {
             if (!unreadMembers.has(notice.from) && earlyRelays.every(({ from }) => from !== notice.from)) {
-              return deliver(notice)
+              return Effect.sync(() => deliver(notice))
             }
             if (earlyRelays.length >= maxEarlyRelays) return dropped(1)
             earlyRelays.push(notice)
@@ -379,17 +407,16 @@ export class Rooms extends Context.Service<Rooms, {
       }
 
       /** What the row of a member says, in a channel that was named with it. */
-      const apply = (room: Room, connectionId: string, row: RemoteMember | undefined): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          const entry = room.members.get(connectionId)
-          if (entry?.local !== undefined) return Effect.void
-          if (row?.channelId !== room.channelId) return entry === undefined ? Effect.void : room.remove(connectionId)
-          const { nodeId, ...member } = row
-          if (entry === undefined) return room.add(member, { nodeId })
-          entry.nodeId = nodeId
-          entry.member = member
-          return tellUpdate(room, entry)
-        })
+      const apply = (room: Room, connectionId: string, row: RemoteMember | undefined): void => {
+        const entry = room.members.get(connectionId)
+        if (entry?.local !== undefined) return
+        if (row?.channelId !== room.channelId) return room.remove(connectionId)
+        const { nodeId, ...member } = row
+        if (entry === undefined) return room.add(member, { nodeId })
+        entry.nodeId = nodeId
+        entry.member = member
+        tellUpdate(room, entry)
+      }
 
       const readMembers = Effect.gen(function* () {
         const ids = new Map(unreadMembers)
@@ -404,7 +431,7 @@ export class Rooms extends Context.Service<Rooms, {
           if (unreadMembers.get(id) === named) unreadMembers.delete(id)
           for (const channelId of named) {
             const room = rooms.get(channelId)
-            if (room !== undefined) yield* apply(room, id, rows.get(id))
+            if (room !== undefined) apply(room, id, rows.get(id))
           }
         }
         const byChannel = Array.groupBy(rows.values(), ({ channelId }) => String(channelId))
@@ -415,8 +442,8 @@ export class Rooms extends Context.Service<Rooms, {
           const missing = how.removesMissing
             ? [...room.members].filter(([id, { local }]) => local === undefined && !isHere(id)).map(([id]) => id)
             : []
-          yield* Effect.forEach(seen, (row) => apply(room, row.connectionId, row), { discard: true })
-          yield* Effect.forEach(missing, (id) => room.remove(id), { discard: true })
+          for (const row of seen) apply(room, row.connectionId, row)
+          for (const id of missing) room.remove(id)
           room.loaded = true
           finishLoad(room, Exit.void)
         }
@@ -437,19 +464,16 @@ export class Rooms extends Context.Service<Rooms, {
         if (loading !== undefined) Deferred.doneUnsafe(loading, exit)
       }
 
-      const passOn = Effect.suspend(() => {
+      const passOn = Effect.sync(() => {
         const early = earlyRelays
         earlyRelays = early.filter(({ from }) => unreadMembers.has(from))
-        return Effect.forEach(early.filter(({ from }) => !unreadMembers.has(from)), deliver, { discard: true })
-      }).pipe(atOnce)
+        for (const relay of early) if (!unreadMembers.has(relay.from)) deliver(relay)
+      })
 
-      const expel = (place: Place, code: "removed_from_channel" | "channel_deleted"): Effect.Effect<void> =>
+      const expel = ({ entry: { local, member } }: Place, code: "removed_from_channel" | "channel_deleted") =>
         Effect.suspend(() => {
-          const { local, member } = place.entry
-          const { connection } = local
-          return connection.sendText(presenceFrame("user_left", member)).pipe(
-            Effect.andThen(connection.send({ type: "error", payload: { code, detail: expulsion[code] } }))
-          )
+          local.connection.tell(presenceFrame("user_left", member))
+          return local.connection.send({ type: "error", payload: { code, detail: expulsion[code] } })
         })
 
       const reviewRoom = Effect.fnUntraced(function* (room: Room, whom: Set<UserId> | "Everybody") {
@@ -475,7 +499,7 @@ export class Rooms extends Context.Service<Rooms, {
           const place = places.get(connection)
           if (place?.entry !== entry) continue
           const seat = seats?.[index]
-          if (seat !== undefined && Option.isSome(seat)) yield* reseat(place, seat.value, "Others")
+          if (seat !== undefined && Option.isSome(seat)) reseat(place, seat.value, "Others")
           else {
             const code = seats === undefined ? "channel_deleted" : "removed_from_channel"
             yield* atOnce(Effect.andThen(expel(place, code), depart(place, seats !== undefined)))
@@ -484,16 +508,16 @@ export class Rooms extends Context.Service<Rooms, {
       })
 
       const reviewRooms = Effect.gen(function* () {
-        for (const [room, whom] of Array.fromIterable(unreviewed)) {
+        for (const [room, { waiting, whom }] of Array.fromIterable(unreviewed)) {
           unreviewed.delete(room)
           yield* reviewRoom(room, whom).pipe(
             Effect.tapCause(() =>
               Effect.sync(() => {
-                if (whom === "Everybody") review(room, null)
-                else for (const userId of whom) review(room, userId)
+                for (const userId of whom === "Everybody" ? [null] : whom) review(room, userId, ...waiting.splice(0))
               })
             )
           )
+          yield* Effect.all(waiting, { discard: true })
         }
       })
 
@@ -539,27 +563,33 @@ export class Rooms extends Context.Service<Rooms, {
         Effect.catchTag("StoreUnavailable", () => Effect.sleep(retryAfter))
       )
 
+      const gather = unhurried.await.pipe(
+        Effect.andThen(unhurried.close),
+        Effect.andThen(unwritten.open),
+        Effect.andThen(Effect.sleep(gatherWrites))
+      )
+
       /** What changed since it was told, of those who changed a moment ago; who did not is free to be told at once. */
       const tellHeld = holding.await.pipe(
         Effect.andThen(holding.close),
         Effect.andThen(Effect.sleep(policy.gatherUpdates)),
-        Effect.andThen(Effect.suspend(() =>
-          Effect.forEach([...held], ([entry, room]) => {
+        Effect.andThen(Effect.sync(() => {
+          for (const [entry, room] of held) {
             entry.held--
             if (room.members.get(entry.member.connectionId) === entry) {
               if (entry.held > 0) {
                 holding.openUnsafe()
-                return Effect.void
+                continue
               }
               if (room.hasNews(entry)) {
                 hold(room, entry)
-                return room.tellUpdate(entry)
+                room.tellUpdate(entry)
+                continue
               }
             }
             held.delete(entry)
-            return Effect.void
-          }, { discard: true })
-        ))
+          }
+        }))
       )
 
       // Once the loops below have ended, which would write again.
@@ -569,6 +599,7 @@ export class Rooms extends Context.Service<Rooms, {
       yield* forever(read)
       yield* forever(reviewAll)
       yield* forever(writeOut)
+      yield* forever(gather)
       yield* forever(tellHeld)
       yield* beat.pipe(
         Effect.catchTag("StoreUnavailable", () => Effect.void),

@@ -173,7 +173,11 @@ const makeWorld = Effect.gen(function* () {
     }
   })
   const publish = (...notices: ReadonlyArray<RoomNotice>) =>
-    Effect.flatMap(RoomBus, (bus) => Effect.forEach(notices, bus.publish)).pipe(Effect.provideContext(context))
+    Effect.flatMap(RoomBus, (bus) => Effect.forEach(notices, bus.publish, { concurrency: "unbounded" })).pipe(
+      Effect.provideContext(context),
+      // Who publishes waits until it is in effect.
+      Effect.forkChild({ startImmediately: true })
+    )
   return {
     store,
     channels,
@@ -531,6 +535,27 @@ describe("Rooms", () => {
       assert.deepStrictEqual(yield* ann.rest, ["channel_users 1"])
     }))
 
+  it.effect("writes at once what a member changes about itself, and what it changes next together", () =>
+    Effect.gen(function* () {
+      const { open, settle, store, written } = yield* makeWorld
+      const ann = yield* open
+      yield* ann.join()
+      yield* settle
+      store.writes.length = 0
+      yield* ann.send("speaking", { speaking: true })
+      yield* settle
+      assert.isTrue(written().get(ann.connectionId)?.speaking)
+      for (const speaking of [false, true, false]) {
+        yield* ann.send("speaking", { speaking })
+        yield* settle
+      }
+      assert.strictEqual(store.writes.length, 1)
+      yield* TestClock.adjust("25 millis")
+      yield* settle
+      assert.strictEqual(store.writes.length, 2)
+      assert.isFalse(written().get(ann.connectionId)?.speaking)
+    }))
+
   it.effect("looks at what was decided about everybody after a gap", () =>
     Effect.gen(function* () {
       const { channels, open, publish } = yield* makeWorld
@@ -583,6 +608,60 @@ describe("Rooms", () => {
       channels.state = "Here"
       yield* TestClock.adjust("250 millis")
       assert.deepStrictEqual(yield* ann.rest, ["user_updated ann muted"])
+    }))
+
+  it.effect("answers a decision once it is in effect for all who are here", () =>
+    Effect.gen(function* () {
+      const { channels, open, publish, settle } = yield* makeWorld
+      const ann = yield* open
+      yield* ann.join()
+      yield* ann.rest
+      yield* channels.answers.close
+      channels.admission = muted
+      const decision = yield* publish(RoomNotice.DecisionsChanged({ channelId, userId: 7 as UserId }))
+      yield* settle
+      assert.isUndefined(decision.pollUnsafe())
+      yield* channels.answers.open
+      yield* Fiber.join(decision)
+      yield* ann.send("speaking", { speaking: true }, 1)
+      assert.deepStrictEqual(yield* ann.rest, ["user_updated ann muted", "error not_allowed"])
+    }))
+
+  it.effect("answers a decision that cannot be looked up after two seconds, and where it concerns nobody at once", () =>
+    Effect.gen(function* () {
+      const { channels, open, publish, settle } = yield* makeWorld
+      const ann = yield* open
+      yield* ann.join()
+      yield* ann.rest
+      channels.state = "Away"
+      yield* Fiber.join(yield* publish(RoomNotice.DecisionsChanged({ channelId: otherId, userId: null })))
+      const decision = yield* publish(RoomNotice.DecisionsChanged({ channelId, userId: null }))
+      yield* TestClock.adjust("1999 millis")
+      assert.isUndefined(decision.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      yield* settle
+      assert.isDefined(decision.pollUnsafe())
+    }))
+
+  it.effect("waits for nobody where there are no rooms", () =>
+    Effect.flatMap(RoomBus, (bus) => bus.publish(RoomNotice.Gap())).pipe(Effect.provide(RoomBus.layerMemory)))
+
+  it.effect("hears no frame of who comes in before what was decided meanwhile is in effect", () =>
+    Effect.gen(function* () {
+      const { channels, open, publish, settle, store } = yield* makeWorld
+      const ann = yield* open
+      yield* store.answers.close
+      yield* ann.join()
+      yield* ann.send("speaking", { speaking: true }, 1)
+      yield* settle
+      channels.admission = muted
+      yield* channels.answers.close
+      yield* publish(RoomNotice.DecisionsChanged({ channelId, userId: 7 as UserId }))
+      yield* settle
+      yield* store.answers.open
+      yield* settle
+      yield* channels.answers.open
+      assert.deepStrictEqual(yield* ann.rest, ["channel_users 1", "user_updated ann muted", "error not_allowed"])
     }))
 
   it.effect("looks nobody up whom a decision does not concern", () =>

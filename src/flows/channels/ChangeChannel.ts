@@ -17,9 +17,9 @@ export const changeChannel = Effect.fn("changeChannel")(function* (
   const bus = yield* RoomBus
   const audit = yield* AuditLog
   const channel = yield* channels.change(tenantId, channelId, change)
+  yield* audit.record({ tenantId, type: "channel_changed", detail: { channel_id: String(channelId) } })
   if (change.defaultRole !== undefined || change.whoMaySpeak !== undefined) {
     yield* bus.publish(RoomNotice.DecisionsChanged({ channelId, userId: null }))
   }
-  yield* audit.record({ tenantId, type: "channel_changed", detail: { channel_id: String(channelId) } })
   return channel
 })

@@ -36,7 +36,6 @@ export const changeStanding = Effect.fn("changeStanding")(function* (
   const audit = yield* AuditLog
   const { isNew, standing } = yield* channels.changeStanding(tenantId, channelId, userId, change, by?.userId ?? null)
   if (!isNew) return standing
-  yield* bus.publish(RoomNotice.DecisionsChanged({ channelId, userId }))
   yield* audit.record({
     tenantId,
     type: "channel_standing_changed",
@@ -44,5 +43,6 @@ export const changeStanding = Effect.fn("changeStanding")(function* (
     ...(by === null ? {} : { sessionId: by.sessionId }),
     detail: { ...told(channelId, change), ...(by === null ? {} : { by: String(by.userId) }) }
   })
+  yield* bus.publish(RoomNotice.DecisionsChanged({ channelId, userId }))
   return standing
 })

@@ -17,11 +17,11 @@ export const deleteChannel = Effect.fn("deleteChannel")(function* (
   const bus = yield* RoomBus
   const audit = yield* AuditLog
   yield* channels.remove(tenantId, channelId, by?.userId ?? null)
-  yield* bus.publish(RoomNotice.DecisionsChanged({ channelId, userId: null }))
   yield* audit.record({
     tenantId,
     type: "channel_deleted",
     ...by,
     detail: { channel_id: String(channelId) }
   })
+  yield* bus.publish(RoomNotice.DecisionsChanged({ channelId, userId: null }))
 })

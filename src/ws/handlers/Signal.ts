@@ -5,10 +5,7 @@ import type { Connection } from "../Connection.ts"
 import { Rooms } from "../Rooms.ts"
 
 /** What two members have to tell each other before they hear each other. */
-export const signal = Effect.fnUntraced(function* (
+export const signal = (
   connection: Connection,
   frame: typeof WebrtcOffer.Type | typeof WebrtcAnswer.Type | typeof IceCandidate.Type
-) {
-  const rooms = yield* Rooms
-  yield* answering(connection, frame, rooms.relay(connection, frame))
-})
+) => Effect.flatMap(Rooms, (rooms) => answering(connection, frame, rooms.relay(connection, frame)))

@@ -4,7 +4,5 @@ import { answering } from "../Answer.ts"
 import type { Connection } from "../Connection.ts"
 import { Rooms } from "../Rooms.ts"
 
-export const speaking = Effect.fnUntraced(function* (connection: Connection, frame: typeof Speaking.Type) {
-  const rooms = yield* Rooms
-  yield* answering(connection, frame, rooms.speak(connection, frame.payload.speaking))
-})
+export const speaking = (connection: Connection, frame: typeof Speaking.Type) =>
+  Effect.flatMap(Rooms, (rooms) => answering(connection, frame, rooms.speak(connection, frame.payload.speaking)))
