@@ -44,7 +44,7 @@ export const layer = (server: Server) =>
       const offer = (
         take: (offer: Offer) => void,
         query: string | undefined,
-        decline: () => void,
+        decline: () => boolean,
         request: IncomingMessage,
         socket: Duplex,
         head: Buffer
@@ -69,7 +69,8 @@ export const layer = (server: Server) =>
             socket.off("error", ignored)
           },
           decline: () => {
-            decline()
+            // Nobody is there for it once the server has let go of its routes.
+            if (!decline()) socket.destroy()
             socket.off("error", ignored)
           }
         })

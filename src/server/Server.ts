@@ -138,8 +138,9 @@ const socketPolicy = (config: RoomkeyConfig) =>
 /** The service over a `PgClient` that is still to be provided. */
 export const layerNoDatabase = (config: RoomkeyConfig) =>
   drain(config).pipe(
-    Layer.provideMerge(doorLayer),
     Layer.provideMerge(HttpRouter.serve(routes(config), { disableLogger: true, disableListenLog: true })),
+    // Before there are requests, so that no handshake becomes one that need not.
+    Layer.provideMerge(doorLayer),
     Layer.provideMerge(Layer.merge(Registry.layer, Rooms.layer)),
     Layer.provideMerge(Adapters.layer(config)),
     Layer.provideMerge(httpServer(config)),
