@@ -173,6 +173,49 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("the
       )
     }))
 
+  it.effect("hands out tickets for the socket, to who has a session token", () =>
+    Effect.gen(function* () {
+      const { token } = yield* signedIn
+      const answer = yield* call("POST", "/api/ws-ticket", { bearer: token })
+      assert.strictEqual(answer.status, 200, answer.text)
+      assert.deepEqual(Object.keys(answer.body).sort(), ["expires_in", "ticket"])
+      assert.match(answer.body.ticket, hex64)
+      assert.strictEqual(answer.body.expires_in, 30)
+      assert.strictEqual(answer.headers.get("cache-control"), "no-store")
+      const again = yield* call("POST", "/api/ws-ticket", { bearer: token })
+      assert.notStrictEqual(again.body.ticket, answer.body.ticket)
+      isProblem(yield* call("POST", "/api/ws-ticket"), 401, "invalid_token")
+      isProblem(yield* call("POST", `/api/ws-ticket?token=${token}`), 401, "invalid_token")
+      isProblem(yield* call("GET", "/api/ws-ticket", { bearer: token }), 405, "method_not_allowed")
+    }))
+
+  it.effect("takes a ticket for no credential but of the socket, and keeps its URL to itself", () =>
+    Effect.gen(function* () {
+      const { token } = yield* signedIn
+      const { body: { ticket } } = yield* call("POST", "/api/ws-ticket", { bearer: token })
+      const elsewhere = [
+        yield* call("GET", `/api/me?ticket=${ticket}`),
+        yield* call("GET", `/api/me?token=${ticket}`),
+        yield* call("GET", "/api/me", { bearer: ticket }),
+        yield* call("GET", "/ws", { bearer: ticket }),
+        yield* call("GET", `/ws?token=${ticket}`)
+      ]
+      for (const answer of elsewhere) isProblem(answer, 401, "invalid_token")
+      isProblem(
+        yield* call("POST", "/api/token/refresh", { json: { refresh_token: ticket } }),
+        401,
+        "invalid_refresh_token"
+      )
+      assert.strictEqual((yield* call("GET", `/api/me?ticket=${ticket}`, { bearer: token })).status, 200)
+      const unknown = yield* call("GET", `/ws?ticket=${"0".repeat(64)}`)
+      isProblem(unknown, 401, "invalid_token")
+      assert.strictEqual(unknown.headers.get("www-authenticate"), 'Bearer error="invalid_token"')
+      for (const answer of [unknown, elsewhere[0]!]) {
+        assert.strictEqual(answer.headers.get("cache-control"), "private, no-store")
+        assert.strictEqual(answer.headers.get("referrer-policy"), "no-referrer")
+      }
+    }))
+
   it.effect("logs out at once", () =>
     Effect.gen(function* () {
       const { refresh_token, token } = yield* signedIn

@@ -32,12 +32,13 @@ export const authenticate = Effect.fn("authenticate")(function* (token: Redacted
   return principalOf(record, verdict)
 })
 
-const principalOf = (record: SessionRecord, verdict: "Current" | "Previous"): SessionPrincipal => ({
+export const principalOf = (record: SessionRecord, verdict: "Current" | "Previous"): SessionPrincipal => ({
   sessionId: record.id,
   tenantId: record.tenantId,
   appId: record.appId,
   user: record.user,
   expiresIn: Math.min(verdict === "Current" ? record.access.left : record.access.previousLeft, record.sessionLeft),
   issuedAgo: record.refresh.sinceRotation,
-  allowedOrigins: record.allowedOrigins
+  allowedOrigins: record.allowedOrigins,
+  queryTokens: record.queryTokens
 })
