@@ -1,4 +1,5 @@
 // The contract's core over the wire, field by field and code by code.
+import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { call } from "../support/Server.ts"
@@ -459,6 +460,20 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("the
       assert.include(Object.keys(openapi.body.paths), "/api/auth/auto")
       assert.include(Object.keys(openapi.body.paths), "/ws")
       assert.match((yield* call("GET", "/docs")).text, /<html/i)
+    }))
+
+  it.effect("says nothing of its inside when something breaks there", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const { token } = yield* signedIn
+      yield* sql`alter table channels rename to elsewhere`
+      const broken = yield* call("GET", "/api/channels", { bearer: token })
+      yield* sql`alter table elsewhere rename to channels`
+      isProblem(broken, 500, "internal_error")
+      assert.deepEqual(Object.keys(broken.body).sort(), ["code", "status", "title", "type"])
+      for (const inside of [/channels/, /relation/i, /select/i, /sql/i, /\bat \//, /\.ts/]) {
+        assert.notMatch(broken.text, inside)
+      }
     }))
 
   it.effect("tells a wrong path from a wrong method", () =>

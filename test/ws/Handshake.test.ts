@@ -1,7 +1,7 @@
 // The token may come in three ways, a ticket in one, and from a page that the tenant knows.
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted } from "effect"
-import { originAllowed, presented } from "../../src/ws/Handshake.ts"
+import { handshakeProblem, originAllowed, presented } from "../../src/ws/Handshake.ts"
 
 /** The token or ticket that is found, else how none is. */
 const found = (headers: Record<string, string>, searchParams: Record<string, string | ReadonlyArray<string>> = {}) => {
@@ -81,6 +81,36 @@ describe("Handshake.presented", () => {
 
   it("reads a header of 64 KiB of commas and spaces without trouble", () => {
     assert.deepStrictEqual(found({ "sec-websocket-protocol": " ,".repeat(32 * 1024) }), "Missing")
+  })
+})
+
+describe("A handshake's headers", () => {
+  it("cost less than 5 ms of processor time to read, 8 KiB of whatever would send a pattern astray", () => {
+    const times = 100
+    const hostile = [" ", ",", " ,", "a", "a,", "=", "/", "Bearer ", "roomkey.bearer.", "roomkey.v1,", "\t", "\u00e9"]
+    for (const piece of hostile) {
+      const value = piece.repeat(8192 / piece.length)
+      for (const text of [value, `Bearer ${value}`, `${value}!`, `roomkey.v1, ${value}`]) {
+        const names = [
+          "authorization",
+          "sec-websocket-protocol",
+          "sec-websocket-key",
+          "upgrade",
+          "connection",
+          "origin"
+        ]
+        const headers = Object.fromEntries(names.map((name) => [name, text]))
+        const begun = process.cpuUsage()
+        for (let time = 0; time < times; time++) {
+          presented({ headers, searchParams: {} })
+          handshakeProblem("GET", headers)
+          handshakeProblem("GET", { ...headers, upgrade: "websocket", connection: "upgrade" })
+          originAllowed(["https://app.example"], text)
+        }
+        const { user } = process.cpuUsage(begun)
+        assert.isBelow(user / times, 5000, JSON.stringify(piece))
+      }
+    }
   })
 })
 
