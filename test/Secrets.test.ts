@@ -52,7 +52,15 @@ class Vault {
 
   /** The secret half of a token or key, and what is kept of it. */
   token(name: string, text: string): string {
-    const half = text.slice(-32)
+    return this.hashed(name, text, text.slice(-32))
+  }
+
+  /** A ticket is secret from end to end. */
+  ticket(name: string, text: string): string {
+    return this.hashed(name, text, text)
+  }
+
+  private hashed(name: string, text: string, half: string): string {
     const bytes = Buffer.from(half, "hex")
     const digest = createHash("sha256").update(bytes).digest()
     this.secrets.set(name, half)
@@ -114,6 +122,8 @@ const journey = (vault: Vault) =>
         if (![...vault.secrets.values()].includes(secret.slice(-32))) vault.token(`${field} ${++pairs}`, secret)
         text = text.replaceAll(secret, "")
       }
+      const ticket = answer.status < 300 ? answer.body?.ticket : undefined
+      if (ticket !== undefined) text = text.replaceAll(vault.ticket(`ticket ${++pairs}`, ticket), "")
       text = withoutCredentials(answer.body, text)
       answers.push(`${method} ${answer.status} ${text} ${inspect([...answer.headers])}`)
       return answer
@@ -171,6 +181,23 @@ const journey = (vault: Vault) =>
     assert.strictEqual(yield* shake("/ws", [`Authorization: Bearer ${second.token}`]), 101)
     assert.strictEqual(yield* shake("/ws", [`Sec-WebSocket-Protocol: roomkey.v1, roomkey.bearer.${second.token}`]), 101)
     assert.strictEqual(yield* shake("/ws", [`Sec-WebSocket-Protocol: roomkey.v1, roomkey.bearer.${forged}`]), 401)
+    const ticket = Effect.map(
+      succeed("POST", "/api/ws-ticket", { bearer: second.token }),
+      (body) => body.ticket as string
+    )
+    const used = yield* ticket
+    assert.strictEqual(yield* shake(`/ws?ticket=${used}`), 101)
+    assert.strictEqual(yield* shake(`/ws?ticket=${used}`), 401)
+    assert.strictEqual(yield* shake(`/WS?a=1&%74icket=${yield* ticket}&app_id=vc_app_${"0".repeat(32)}`), 403)
+    assert.strictEqual(yield* shake(`/ws?ticket=${yield* ticket}&token=${second.token}`), 400)
+    yield* fail(401, "GET", `/api/me?ticket=${yield* ticket}`)
+    yield* fail(404, "GET", `/nope?ticket=${yield* ticket}`)
+    yield* fail(401, "GET", "/api/me", { bearer: yield* ticket })
+    yield* fail(401, "POST", "/api/token/refresh", { json: { refresh_token: yield* ticket } })
+    yield* succeed("PATCH", "/api/tenant", { bearer: api_key, json: { query_tokens: false } })
+    yield* fail(401, "GET", `/api/me?token=${second.token}`)
+    assert.strictEqual(yield* shake(`/ws?token=${second.token}`), 401)
+    yield* succeed("PATCH", "/api/tenant", { bearer: api_key, json: { query_tokens: true } })
     assert.strictEqual(yield* shake(`/ws?token=${second.token}&app_id=vc_app_${"0".repeat(32)}`), 403)
     assert.strictEqual(yield* shake(`/ws?token=${second.token}`, [`Authorization: Bearer ${forged}`]), 400)
     const { connection, ready } = yield* Raw.openSocket(byPassword.token)
@@ -252,6 +279,14 @@ const journey = (vault: Vault) =>
     assert.strictEqual(yield* shake(`/ws?token=${second.token}`), 500)
     assert.strictEqual(yield* shake("/ws", [`Sec-WebSocket-Protocol: roomkey.v1, roomkey.bearer.${second.token}`]), 500)
     yield* sql`alter table sessions_away rename to sessions`
+    const lost = yield* ticket
+    yield* sql`alter table tickets rename to tickets_away`
+    yield* fail(500, "POST", "/api/ws-ticket", { bearer: second.token })
+    assert.strictEqual(yield* shake(`/ws?ticket=${lost}`), 500)
+    yield* sql`alter table tickets_away rename to tickets`
+    yield* sql`alter table tickets add constraint broken check (false) not valid`
+    yield* fail(500, "POST", "/api/ws-ticket", { bearer: second.token })
+    yield* sql`alter table tickets drop constraint broken`
     yield* sql`create function away() returns trigger language plpgsql as
       $$ begin raise exception 'away' using errcode = '57P01', detail = new::text; end $$`
     yield* sql`create trigger away before insert or update on sessions for each row execute function away()`
@@ -298,7 +333,9 @@ describe("Secrets", () => {
           for (const seen of ["autoAuth", "refreshSession", "passwordAuth", "authenticateAdmin", "GET"]) {
             assert.isTrue(spans.some((span) => span.startsWith(seen)), seen)
           }
-          assert.isTrue(spans.some((span) => span.includes("/api/me?token=REDACTED")))
+          for (const url of ["/api/me?token=REDACTED", "/ws?ticket=REDACTED"]) {
+            assert.isTrue(spans.some((span) => span.includes(url)), url)
+          }
           assert.isAbove(vault.secrets.size, 60)
           for (const [where, texts] of Object.entries({ answers, logs: capture.output, spans })) {
             for (const text of texts) assert.deepEqual(vault.leaksIn(text), [], `${where}: ${text.slice(0, 3000)}`)

@@ -21,7 +21,10 @@ export class CurrentTenant extends Context.Service<CurrentTenant, TenantPrincipa
 /** An API key that nobody has checked yet. */
 export class PresentedKey extends Context.Service<PresentedKey, Redacted.Redacted>()("roomkey/api/PresentedKey") {}
 
-/** A session token in `Authorization: Bearer`, or in `?token=` on GET; different tokens in both are refused. */
+/**
+ * A session token in `Authorization: Bearer`, or, where its tenant allows it, in `?token=` on GET; different tokens in both
+ * are refused.
+ */
 export class SessionToken extends HttpApiMiddleware.Service<SessionToken, { provides: CurrentSession }>()(
   "roomkey/api/SessionToken",
   { error: [InvalidRequest, InvalidToken, TokenExpired, UserBanned, TenantSuspended, Unavailable] }

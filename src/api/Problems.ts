@@ -35,6 +35,9 @@ export class InvalidToken extends HttpApiError.Problem<InvalidToken>()(
   ...problem("invalid_token", 401, "The session token is missing, unknown or revoked")
 ) {}
 
+/** For a token that is good, and therefore its tenant's business. */
+export const noQueryTokens = () => new InvalidToken({ detail: "This tenant accepts no tokens in the URL" })
+
 export class TokenExpired extends HttpApiError.Problem<TokenExpired>()(
   "TokenExpired",
   ...problem("token_expired", 401, "The session token has expired: refresh it")

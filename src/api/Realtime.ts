@@ -29,8 +29,9 @@ export class Realtime extends HttpApiGroup.make("realtime", { topLevel: true })
       ]
     }).annotateMerge(OpenApi.annotations({
       summary: "Open the signalling socket",
-      description: "A WebSocket handshake. The token goes in `?token=`, in `Authorization: Bearer`, or in the " +
-        "subprotocol pair `roomkey.v1, roomkey.bearer.<token>`; `app_id`, when given, must be the token's tenant."
+      description: "A WebSocket handshake. The token goes in `Authorization: Bearer`, in the subprotocol pair " +
+        "`roomkey.v1, roomkey.bearer.<token>`, or, where the tenant allows it, in `?token=`; in its place a ticket " +
+        "goes in `?ticket=`. `app_id`, when given, must be the session's tenant."
     }))
   )
   .annotateMerge(OpenApi.annotations({ title: "Realtime" })) {}

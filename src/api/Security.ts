@@ -4,7 +4,13 @@ import { Predicate } from "effect"
 
 const schemes = {
   sessionToken: { type: "http", scheme: "bearer", description: "A session token: 64 hex characters" },
-  sessionTokenInQuery: { type: "apiKey", in: "query", name: "token", description: "A session token, on GET only" },
+  sessionTokenInQuery: {
+    type: "apiKey",
+    in: "query",
+    name: "token",
+    description: "A session token, on GET only, where the tenant allows it"
+  },
+  ticket: { type: "apiKey", in: "query", name: "ticket", description: "A ticket, for one socket" },
   apiKey: { type: "http", scheme: "bearer", description: "A tenant's API key: `vc_` and 64 hex characters" },
   adminKey: { type: "http", scheme: "bearer", description: "The operator's key: `vc_admin_` and 64 hex characters" }
 }
@@ -14,7 +20,8 @@ type Requirement = Partial<Record<keyof typeof schemes, ReadonlyArray<string>>>
 const requirements = (method: string, path: string): ReadonlyArray<Requirement> => {
   if (path.startsWith("/api/admin/")) return [{ adminKey: [] }]
   if (path === "/api/auth/auto" || path.startsWith("/api/tenant")) return [{ apiKey: [] }]
-  if (path === "/ws" || path === "/api/logout" || /^\/api\/(me|channels|ice-servers)\b/.test(path)) {
+  if (path === "/ws") return [{ sessionToken: [] }, { sessionTokenInQuery: [] }, { ticket: [] }]
+  if (/^\/api\/(me|channels|ice-servers|logout|ws-ticket)\b/.test(path)) {
     return method === "get" ? [{ sessionToken: [] }, { sessionTokenInQuery: [] }] : [{ sessionToken: [] }]
   }
   return []

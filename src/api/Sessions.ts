@@ -38,6 +38,11 @@ export const TokenPair = Schema.Struct(tokenFields)
 
 export const SignedIn = Schema.Struct({ ...tokenFields, user: User })
 
+export const Ticket = Schema.Struct({
+  ticket: Schema.String.annotate({ description: "For one `GET /ws?ticket=`: 64 hex characters" }),
+  expires_in: Schema.Int.annotate({ description: "Life of the ticket in seconds" })
+})
+
 export const Me = Schema.Struct({
   id: User.fields.id,
   username: Schema.String,
@@ -100,6 +105,13 @@ export class Sessions extends HttpApiGroup.make("sessions")
     HttpApiEndpoint.get("me", "/api/me", { success: Me }).middleware(SessionToken).annotateMerge(
       OpenApi.annotations({ summary: "Who the token signs in" })
     ),
+    HttpApiEndpoint.post("issueTicket", "/api/ws-ticket", {
+      success: Ticket,
+      error: Unavailable
+    }).middleware(SessionToken).annotateMerge(OpenApi.annotations({
+      summary: "A ticket that opens one socket",
+      description: "For clients that can put a credential nowhere but into the URL. A session has the newest ten."
+    })),
     HttpApiEndpoint.post("register", "/api/register", {
       payload: Schema.Struct({
         app_id: StorableText.check(Schema.isMaxLength(256)),

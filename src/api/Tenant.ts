@@ -16,7 +16,8 @@ export const Settings = Schema.Struct({
   allowed_origins: Schema.Array(Schema.String).annotate({
     description: "Origins of pages that may open a socket; none listed means any"
   }),
-  password_min_length: Schema.NullOr(Schema.Int).annotate({ description: "`null`: the default" })
+  password_min_length: Schema.NullOr(Schema.Int).annotate({ description: "`null`: the default" }),
+  query_tokens: Schema.Boolean.annotate({ description: "Whether session tokens are taken from URLs (`?token=`)" })
 })
 
 /** An origin as a browser sends it: scheme, host and port, nothing after. */
@@ -95,7 +96,8 @@ export class Tenant extends HttpApiGroup.make("tenant")
         allowed_origins: Schema.optionalKey(Schema.Array(Origin).check(Schema.isMaxLength(100))),
         password_min_length: Schema.optionalKey(
           Schema.NullOr(Schema.Int.check(Schema.isBetween({ minimum: 8, maximum: 128 })))
-        )
+        ),
+        query_tokens: Schema.optionalKey(Schema.Boolean)
       }),
       success: Settings,
       error: [NotFound, Unavailable]

@@ -10,6 +10,7 @@ const idBytes = 16
 const secretBytes = 16
 const tokenPattern = /^[0-9a-f]{64}$/
 const tokenLength = 2 * (idBytes + secretBytes)
+const ticketBytes = 32
 const apiKeyPrefix = "vc_"
 const appIdPrefix = "vc_app_"
 
@@ -102,6 +103,14 @@ export const layer: Layer.Layer<TokenCodec> = Layer.sync(TokenCodec, () => {
       if (halves === undefined) return Option.none()
       const [id, secret] = halves
       return Option.some({ id: ApiKeyId.make(dashed(id)), digest: sha256(secret) })
+    },
+    mintTicket: Effect.sync(() => {
+      const bytes = random(ticketBytes)
+      return { ticket: Redacted.make(Buffer.from(bytes).toString("hex")), digest: sha256(bytes) }
+    }),
+    parseTicket: (presented) => {
+      const text = Redacted.value(presented)
+      return tokenPattern.test(text) ? Option.some(sha256(Buffer.from(text, "hex"))) : Option.none()
     },
     mintAppId: Effect.sync(() => AppId.make(appIdPrefix + Buffer.from(random(16)).toString("hex"))),
     matches: (left, right) => left.byteLength === right.byteLength && timingSafeEqual(left, right)

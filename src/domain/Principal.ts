@@ -12,6 +12,8 @@ export interface SessionPrincipal {
   /** How long ago the session's present token pair was made, in seconds. */
   readonly issuedAgo: number
   readonly allowedOrigins: ReadonlyArray<string>
+  /** Whether the tenant takes session tokens in URLs. */
+  readonly queryTokens: boolean
 }
 
 /** A tenant's backend. */

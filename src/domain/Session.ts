@@ -73,6 +73,7 @@ export interface SessionRecord {
   readonly appId: AppId
   readonly tenantSuspended: boolean
   readonly allowedOrigins: ReadonlyArray<string>
+  readonly queryTokens: boolean
   readonly user: User
   readonly userBanned: boolean
   readonly endReason: EndReason | null

@@ -24,6 +24,8 @@ export interface TenantSettings {
   readonly allowedOrigins: ReadonlyArray<string>
   /** The fewest characters of a new password, where it is not the default. */
   readonly passwordMinLength: number | null
+  /** Whether session tokens are taken from URLs, where logs and histories keep them. */
+  readonly queryTokens: boolean
 }
 
 export interface TenantChange extends Partial<TenantSettings> {

@@ -14,6 +14,7 @@ import {
   InvalidApiKey,
   InvalidRequest,
   InvalidToken,
+  noQueryTokens,
   TenantSuspended,
   TokenExpired,
   Unavailable,
@@ -52,6 +53,7 @@ export const sessionTokenLayer = Layer.effect(
             StoreUnavailable: () => new Unavailable({})
           })
         )
+        if (presented.inQuery && !principal.queryTokens) return yield* noQueryTokens()
         return yield* handler.pipe(Effect.provideService(CurrentSession, principal), asUser)
       })
   })

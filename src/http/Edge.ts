@@ -103,10 +103,12 @@ const fromCause = (
   return Effect.logError("Request failed", cause).pipe(Effect.as(problemResponse(new Problems.InternalError({}))))
 }
 
-/** By the parameter's decoded name, as whoever reads the token goes by it. */
-const hasQueryToken = (url: string): boolean => {
+/** A token or a ticket. By the parameter's decoded name, as whoever reads it goes by that. */
+const hasQueryCredential = (url: string): boolean => {
   const start = url.indexOf("?")
-  return start >= 0 && new URLSearchParams(url.slice(start + 1)).has("token")
+  if (start < 0) return false
+  const query = new URLSearchParams(url.slice(start + 1))
+  return query.has("token") || query.has("ticket")
 }
 
 /** The router would take a query after these as well, where nobody looks for a token to redact. */
@@ -137,7 +139,7 @@ const challenge = (
   response: HttpServerResponse.HttpServerResponse
 ): string => {
   const { headers, url } = request
-  const presented = headers.authorization !== undefined || headers["x-api-key"] !== undefined || hasQueryToken(url)
+  const presented = headers.authorization !== undefined || headers["x-api-key"] !== undefined || hasQueryCredential(url)
   return presented && tokenCodes.has(codeOf(response)) ? 'Bearer error="invalid_token"' : "Bearer"
 }
 
@@ -153,7 +155,7 @@ const finish = (
     "x-request-id": requestId,
     "cache-control": response.headers["cache-control"] ?? "no-store"
   }
-  if (hasQueryToken(request.url)) {
+  if (hasQueryCredential(request.url)) {
     headers["cache-control"] = "private, no-store"
     headers["referrer-policy"] = "no-referrer"
   }

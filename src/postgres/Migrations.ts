@@ -7,6 +7,7 @@ import rateLimits from "./migrations/0003_rate_limits.ts"
 import upkeep from "./migrations/0004_upkeep.ts"
 import events from "./migrations/0005_events.ts"
 import voiceRooms from "./migrations/0006_voice_rooms.ts"
+import tickets from "./migrations/0007_tickets.ts"
 
 export const run = Migrator.make({})({
   table: "roomkey_migrations",
@@ -16,6 +17,7 @@ export const run = Migrator.make({})({
     "0003_rate_limits": rateLimits,
     "0004_upkeep": upkeep,
     "0005_events": events,
-    "0006_voice_rooms": voiceRooms
+    "0006_voice_rooms": voiceRooms,
+    "0007_tickets": tickets
   })
 })

@@ -13,6 +13,7 @@ import * as PresenceStorePg from "./PresenceStorePg.ts"
 import * as RateLimitsPg from "./RateLimitsPg.ts"
 import * as Sweeps from "./Sweeps.ts"
 import * as TenantRepositoryPg from "./TenantRepositoryPg.ts"
+import * as TicketStorePg from "./TicketStorePg.ts"
 import * as TokenStorePg from "./TokenStorePg.ts"
 import * as UserRepositoryPg from "./UserRepositoryPg.ts"
 
@@ -51,6 +52,7 @@ export const layer = Layer.mergeAll(
   RateLimitsPg.layer,
   Sweeps.layer,
   TenantRepositoryPg.layer,
+  TicketStorePg.layer,
   TokenStorePg.layer,
   UserRepositoryPg.layer
 ).pipe(Layer.provide(migrations))

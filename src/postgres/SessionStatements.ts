@@ -109,8 +109,9 @@ export const PasswordRow = Schema.Struct({
   evicted: Schema.NullOr(Schema.Array(SessionId))
 })
 
-const selectSessions = `
+export const selectSessions = `
 select s.id, u.tenant_id::float8 as tenant_id, t.app_id, t.suspended_at is not null as tenant_suspended, t.allowed_origins,
+  t.query_tokens,
   u.id::float8 as user_id, u.username, u.custom_id, u.picture_url, u.metadata, u.banned_at is not null as banned,
   case when s.ended_at is not null then s.end_reason end as end_reason,
   extract(epoch from s.expires_at - now())::float8 as session_left,
@@ -133,6 +134,7 @@ export const SessionRow = Schema.Struct({
   app_id: AppId,
   tenant_suspended: Schema.Boolean,
   allowed_origins: Schema.Array(Schema.String),
+  query_tokens: Schema.Boolean,
   ...userFields,
   banned: Schema.Boolean,
   end_reason: Schema.NullOr(EndReason),
@@ -155,6 +157,7 @@ export const toRecord = (row: typeof SessionRow.Type): SessionRecord => ({
   appId: row.app_id,
   tenantSuspended: row.tenant_suspended,
   allowedOrigins: row.allowed_origins,
+  queryTokens: row.query_tokens,
   user: toUser(row),
   userBanned: row.banned,
   endReason: row.end_reason,

@@ -89,6 +89,13 @@ delete from events e using (
 ) b where e.tenant_id = b.tenant_id and e.id = b.id
 returning 1 as gone`
 
+/** Few rows and short-lived ones: no index on their end, for which every ticket would pay. */
+const sweepTicketsStatement = `
+delete from tickets where digest in (
+  select digest from tickets where expires_at <= now() limit ${smallBatch} for update skip locked
+)
+returning 1 as gone`
+
 const goneRows = rows(Schema.Struct({ gone: Schema.Finite }))
 const idRows = rows(Schema.Struct({ id: Schema.Finite }))
 
@@ -107,6 +114,12 @@ const sweepEvents = Effect.gen(function* () {
   const { attempt, sql } = yield* Queries
   const { events } = yield* RetentionPolicy
   const gone = yield* attempt("sweepEvents", sql.unsafe(sweepEventsStatement, [Duration.toSeconds(events)]))
+  return gone.length === smallBatch
+})
+
+const sweepTickets = Effect.gen(function* () {
+  const { attempt, sql } = yield* Queries
+  const gone = yield* attempt("sweepTickets", sql.unsafe(sweepTicketsStatement))
   return gone.length === smallBatch
 })
 
@@ -144,8 +157,9 @@ export const sweep = Effect.fn("sweep")(function* (pause: number) {
   const sessions = yield* survive(sweepSessions(pause))
   if (sessions === undefined) return false
   const events = yield* survive(sweepEvents)
+  const tickets = yield* survive(sweepTickets)
   const tenant = yield* survive(sweepTenant)
-  return sessions || events || tenant
+  return sessions || events || tickets || tenant
 })
 
 const untilDone = sweep(0).pipe(

@@ -10,7 +10,7 @@ import { Queries, rows } from "./Query.ts"
 
 const tenantColumns = `id::float8 as id, name, app_id, suspended_at is not null as suspended,
   (extract(epoch from created_at) * 1000)::float8 as created_at,
-  registration_enabled, allowed_origins, password_min_length`
+  registration_enabled, allowed_origins, password_min_length, query_tokens`
 
 const TenantRow = Schema.Struct({
   id: TenantId,
@@ -20,7 +20,8 @@ const TenantRow = Schema.Struct({
   created_at: Schema.Finite,
   registration_enabled: Schema.Boolean,
   allowed_origins: Schema.Array(Schema.String),
-  password_min_length: Schema.NullOr(Schema.Int)
+  password_min_length: Schema.NullOr(Schema.Int),
+  query_tokens: Schema.Boolean
 })
 
 const toTenant = (row: typeof TenantRow.Type): Tenant => ({
@@ -32,7 +33,8 @@ const toTenant = (row: typeof TenantRow.Type): Tenant => ({
   settings: {
     registrationEnabled: row.registration_enabled,
     allowedOrigins: row.allowed_origins,
-    passwordMinLength: row.password_min_length
+    passwordMinLength: row.password_min_length,
+    queryTokens: row.query_tokens
   }
 })
 
@@ -52,7 +54,8 @@ with changed as (
     suspended_at = case when $3::boolean is null then suspended_at when $3 then coalesce(suspended_at, now()) end,
     registration_enabled = coalesce($4::boolean, registration_enabled),
     allowed_origins = coalesce($5::text[], allowed_origins),
-    password_min_length = case when $6::boolean then $7::integer else password_min_length end
+    password_min_length = case when $6::boolean then $7::integer else password_min_length end,
+    query_tokens = coalesce($8::boolean, query_tokens)
   where id = $1::bigint and deleted_at is null
   returning *
 ), told as (
@@ -117,7 +120,8 @@ export const layer: Layer.Layer<TenantRepository, never, PgClient> = Layer.effec
             change.registrationEnabled ?? null,
             change.allowedOrigins ?? null,
             change.passwordMinLength !== undefined,
-            change.passwordMinLength ?? null
+            change.passwordMinLength ?? null,
+            change.queryTokens ?? null
           ])
         ),
       remove: (tenantId) =>

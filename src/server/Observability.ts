@@ -1,4 +1,4 @@
-// Logs and traces. Query tokens are redacted wherever a URL is recorded.
+// Logs and traces. Tokens and tickets in queries are redacted wherever a URL is recorded.
 import { Effect, Layer, Logger, Option, References } from "effect"
 import { FetchHttpClient, UrlParams } from "effect/http"
 import type { RoomkeyConfig } from "../Config.ts"
@@ -26,6 +26,6 @@ export const layer = (config: RoomkeyConfig) =>
     Layer.provideMerge(loggers(config)),
     Layer.provideMerge(Layer.mergeAll(
       Layer.succeed(References.MinimumLogLevel, config.logLevel),
-      Layer.succeed(UrlParams.CurrentRedactedNames, ["token"])
+      Layer.succeed(UrlParams.CurrentRedactedNames, ["token", "ticket"])
     ))
   )

@@ -1,6 +1,6 @@
-// What a handshake may say before it is a socket: where the token is, and from which page it comes. Headers are hostile
+// What a handshake may say before it is a socket: where its credential is, and from which page it comes. Headers are hostile
 // input: they are split by hand and in linear time.
-import { Option, Redacted } from "effect"
+import { Redacted } from "effect"
 import { bearer } from "../api/Bearer.ts"
 
 /** The subprotocol that the answer selects. The one that carries the token is never selected, so never echoed. */
@@ -13,20 +13,31 @@ export interface Presentation {
   readonly searchParams: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 }
 
-/** The session token, from wherever it is; `"Conflict"` when two places name different ones. */
-export const presentedToken = (
-  { headers, searchParams }: Presentation
-): Option.Option<Redacted.Redacted> | "Conflict" => {
+export type Presented =
+  | { readonly _tag: "Missing" }
+  | { readonly _tag: "Conflict" }
+  | { readonly _tag: "Token"; readonly token: Redacted.Redacted; readonly inQuery: boolean }
+  | { readonly _tag: "Ticket"; readonly ticket: Redacted.Redacted }
+
+/** One session token, from wherever it is, in several places perhaps; or one ticket and nothing beside it. */
+export const presented = ({ headers, searchParams }: Presentation): Presented => {
   // Another scheme is a token too, of which none is valid: a refusal must not depend on what else is presented.
   const inHeader = bearer(headers["authorization"])
+  const tickets = inQuery(searchParams["ticket"])
+  const queryTokens = inQuery(searchParams["token"])
   const found = [
-    ...inQuery(searchParams["token"]),
+    ...queryTokens,
     ...(inHeader === undefined ? [] : [inHeader]),
     ...inProtocols(headers["sec-websocket-protocol"])
   ]
+  const [ticket] = tickets
+  if (ticket !== undefined) {
+    return tickets.length + found.length > 1 ? { _tag: "Conflict" } : { _tag: "Ticket", ticket: Redacted.make(ticket) }
+  }
   const [first, ...others] = found
-  if (first === undefined) return Option.none()
-  return others.some((other) => other !== first) ? "Conflict" : Option.some(Redacted.make(first))
+  if (first === undefined) return { _tag: "Missing" }
+  if (others.some((other) => other !== first)) return { _tag: "Conflict" }
+  return { _tag: "Token", token: Redacted.make(first), inQuery: queryTokens.length > 0 }
 }
 
 const inQuery = (param: string | ReadonlyArray<string> | undefined): ReadonlyArray<string> => {

@@ -1,29 +1,22 @@
 // GET /ws: who may open a socket. Everything is refused before the upgrade, as an ordinary HTTP answer. Whoever is let in
 // is so before there is a request: what the HTTP platform keeps of one, a socket would keep for hours.
-import { Cause, Effect, Exit, Layer, Option } from "effect"
+import { Cause, Effect, Exit, Layer, type Redacted } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
 import * as Problems from "../api/Problems.ts"
 import { authenticate } from "../flows/sessions/Authenticate.ts"
+import { redeemTicket } from "../flows/sessions/RedeemTicket.ts"
 import { AuditLog } from "../services/AuditLog.ts"
 import { Caller } from "../services/Caller.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
-import { handshakeProblem, originAllowed, type Presentation, presentedToken } from "./Handshake.ts"
+import { handshakeProblem, originAllowed, type Presentation, presented } from "./Handshake.ts"
 import { Handshakes, type Offer } from "./Handshakes.ts"
 import { Registry } from "./Registry.ts"
 import { socketOpener } from "./Upgrade.ts"
 
-const admit = Effect.fnUntraced(function* ({ headers, method, searchParams }: Presentation & { method: string }) {
-  const lifecycle = yield* Lifecycle
-  const registry = yield* Registry
-  if (lifecycle.draining()) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
-  const token = presentedToken({ headers, searchParams })
-  if (token === "Conflict") {
-    return yield* new Problems.InvalidRequest({ detail: "The request carries different tokens: send one" })
-  }
-  if (Option.isNone(token)) return yield* new Problems.InvalidToken({ detail: "A session token is needed" })
-  const principal = yield* authenticate(token.value).pipe(
+const byToken = Effect.fnUntraced(function* (token: Redacted.Redacted, inQuery: boolean) {
+  const principal = yield* authenticate(token).pipe(
     Effect.catchTags({
       InvalidToken: () => new Problems.InvalidToken({}),
       TokenExpired: () => new Problems.TokenExpired({}),
@@ -32,6 +25,34 @@ const admit = Effect.fnUntraced(function* ({ headers, method, searchParams }: Pr
       StoreUnavailable: () => new Problems.Unavailable({})
     })
   )
+  return inQuery && !principal.queryTokens ? yield* Problems.noQueryTokens() : principal
+})
+
+const byTicket = (ticket: Redacted.Redacted) =>
+  redeemTicket(ticket).pipe(
+    Effect.catchTags({
+      InvalidTicket: () => new Problems.InvalidToken({ detail: "The ticket is unknown, used, expired or revoked" }),
+      TokenExpired: () => new Problems.TokenExpired({}),
+      UserBanned: () => new Problems.UserBanned({}),
+      TenantSuspended: () => new Problems.TenantSuspended({}),
+      StoreUnavailable: () => new Problems.Unavailable({})
+    })
+  )
+
+const admit = Effect.fnUntraced(function* ({ headers, method, searchParams }: Presentation & { method: string }) {
+  const lifecycle = yield* Lifecycle
+  const registry = yield* Registry
+  if (lifecycle.draining()) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
+  const credential = presented({ headers, searchParams })
+  if (credential._tag === "Conflict") {
+    return yield* new Problems.InvalidRequest({ detail: "The request carries different credentials: send one" })
+  }
+  if (credential._tag === "Missing") {
+    return yield* new Problems.InvalidToken({ detail: "A session token or a ticket is needed" })
+  }
+  const principal = credential._tag === "Ticket"
+    ? yield* byTicket(credential.ticket)
+    : yield* byToken(credential.token, credential.inQuery)
   const appId = searchParams["app_id"]
   if (appId !== undefined && appId !== principal.appId) return yield* new Problems.AppMismatch({})
   if (!originAllowed(principal.allowedOrigins, headers["origin"])) return yield* new Problems.OriginRefused({})

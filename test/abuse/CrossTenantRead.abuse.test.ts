@@ -181,6 +181,8 @@ layer(Server.layer(), Wire.options)("CrossTenantRead", (it) => {
           Wire.isProblem(yield* call("GET", path, { bearer: token }), 401, "invalid_token", path)
           Wire.isProblem(yield* call("GET", `${path}?token=${token}`), 401, "invalid_token", path)
         }
+        Wire.isProblem(yield* call("POST", "/api/ws-ticket", { bearer: token }), 401, "invalid_token")
+        Wire.isProblem(yield* call("GET", `/ws?ticket=${token}`), 401, "invalid_token")
       }
     }))
 
@@ -219,6 +221,9 @@ layer(Server.layer(), Wire.options)("CrossTenantRead", (it) => {
       ) {
         assert.deepEqual(yield* refusal(query), foreign, query)
       }
+      const { body } = yield* call("POST", "/api/ws-ticket", { bearer: mine.ada.token })
+      const byTicket = yield* Raw.exchange(Raw.handshake(`/ws?ticket=${body.ticket}&app_id=${theirs.app_id}`))
+      assert.deepEqual([byTicket?.status, JSON.parse(byTicket!.text)], foreign)
       const { ready } = yield* Raw.openSocket(mine.ada.token, `&app_id=${mine.app_id}`)
       assert.strictEqual(ready.user.id, mine.ada.user.id)
     }))

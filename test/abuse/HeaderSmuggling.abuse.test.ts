@@ -182,6 +182,7 @@ layer(Server.layer(), Wire.options)("HeaderSmuggling", (it) => {
         ["GET", "/api/me"],
         ["GET", "/api/channels"],
         ["POST", "/api/logout"],
+        ["POST", "/api/ws-ticket"],
         ["POST", "/api/auth/auto"],
         ["GET", "/api/tenant/users"],
         ["POST", "/api/admin/tenants"],

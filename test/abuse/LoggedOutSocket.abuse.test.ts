@@ -100,11 +100,17 @@ layer(Server.layer(), Wire.options)("LoggedOutSocket", (it) => {
   it.effect("lets a kicked user in again at once with a fresh sign-in, and with nothing older", () =>
     Effect.gen(function* () {
       const tenant = yield* Wire.makeTenant
-      const first = yield* Wire.signIn(tenant)
-      yield* call("POST", "/api/logout", { bearer: first.token })
-      const second = yield* Wire.signIn(tenant)
-      const { ready } = yield* Raw.openSocket(second.token)
-      assert.strictEqual(ready.session_id, Wire.sessionIdOf(second.token))
-      yield* refusedAt(first.token)
+      const kicks = [
+        ({ token }: Wire.SignedIn) => call("POST", "/api/logout", { bearer: token }),
+        ({ user }: Wire.SignedIn) => call("DELETE", `/api/tenant/users/${user.id}/sessions`, { bearer: tenant.api_key })
+      ]
+      for (const kick of kicks) {
+        const first = yield* Wire.signIn(tenant)
+        assert.strictEqual((yield* kick(first)).status, 204)
+        const second = yield* Wire.signIn(tenant)
+        const { ready } = yield* Raw.openSocket(second.token)
+        assert.strictEqual(ready.session_id, Wire.sessionIdOf(second.token))
+        yield* refusedAt(first.token)
+      }
     }))
 })

@@ -38,6 +38,7 @@ const bySession = ({ session }: World) =>
     ["GET", "/api/channels", session.token, undefined],
     ["POST", "/api/channels", session.token, { name: "Lobby" }],
     ["GET", "/api/ice-servers", session.token, undefined],
+    ["POST", "/api/ws-ticket", session.token, undefined],
     ["POST", "/api/logout", session.token, undefined],
     ["GET", "/ws", session.token, undefined],
     ["GET", `/ws?token=${session.token}`, undefined, undefined]

@@ -16,6 +16,7 @@ const record = (version: number, sessionId = id): SessionRecord => ({
   appId: AppId.make(`vc_app_${"0".repeat(32)}`),
   tenantSuspended: false,
   allowedOrigins: [],
+  queryTokens: true,
   user: { id: userId, username: "ada", customId: null, pictureUrl: null, metadata: { version } },
   userBanned: false,
   endReason: null,

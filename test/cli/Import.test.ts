@@ -137,6 +137,7 @@ const settings = {
   app_id: "vc_app_",
   registration_enabled: false,
   allowed_origins: [],
+  query_tokens: true,
   password_min_length: null
 }
 

@@ -272,6 +272,21 @@ layer(TokenCodecNode.layer)("TokenCodecNode", (it) => {
       assert.isTrue(Option.isNone(codec.parseApiKey(Redacted.make(appId))))
     }))
 
+  it.effect("mints tickets of 64 lower-case hex characters, all random, and knows them again by their digest", () =>
+    Effect.gen(function* () {
+      const codec = yield* TokenCodec
+      const [{ digest, ticket }, other] = [yield* codec.mintTicket, yield* codec.mintTicket]
+      const text = Redacted.value(ticket)
+      assert.match(text, hex)
+      assert.notStrictEqual(text.slice(0, 32), Redacted.value(other.ticket).slice(0, 32))
+      assert.strictEqual(toHex(digest), sha256(Buffer.from(text, "hex")))
+      assert.deepStrictEqual(Option.map(codec.parseTicket(ticket), toHex), Option.some(toHex(digest)))
+      for (const bad of ["", text.slice(1), `${text}0`, `${text}\n`, text.toUpperCase(), `z${text.slice(1)}`]) {
+        assert.isTrue(Option.isNone(codec.parseTicket(Redacted.make(bad))), bad)
+      }
+      assert.isFalse(shows(printed({ digest, ticket }), Buffer.from(text, "hex")))
+    }))
+
   it.effect("shows no secret in what it returns, however that is printed", () =>
     Effect.gen(function* () {
       const codec = yield* TokenCodec

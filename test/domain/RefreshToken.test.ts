@@ -47,6 +47,7 @@ const makeRow = Effect.gen(function* () {
     appId: AppId.make(`vc_app_${"0".repeat(32)}`),
     tenantSuspended: false,
     allowedOrigins: [],
+    queryTokens: true,
     user: { id: UserId.make(1), username: "ada", customId: null, pictureUrl: null, metadata: null },
     userBanned: false,
     endReason,

@@ -7,6 +7,7 @@ import {
   eventually,
   expectStatus,
   handshake,
+  handshakeByTicket,
   logout,
   makeTenant,
   me,
@@ -50,6 +51,7 @@ const calls = (target: Target, tenant: Tenant, pair: Pair): Record<string, () =>
     "get /api/me/sessions": app("GET", "/api/me/sessions"),
     "delete /api/me/sessions": app("DELETE", "/api/me/sessions"),
     "delete /api/me/sessions/{id}": app("DELETE", `/api/me/sessions/${id}`),
+    "post /api/ws-ticket": app("POST", "/api/ws-ticket"),
     "post /api/me/password": app("POST", "/api/me/password", { current_password: password, new_password: password }),
     "get /api/channels": app("GET", "/api/channels"),
     "post /api/channels": app("POST", "/api/channels", { name: "Lobby" }),
@@ -112,6 +114,8 @@ const isAway = async (target: Target, tenant: Tenant, pair: Pair) => {
       isUnavailable(name, await within(5, name, ask()))
     })
   )
+  const byTicket = await within(5, "get /ws by ticket", handshakeByTicket(target, "0".repeat(64)))
+  isUnavailable("get /ws by ticket", byTicket)
   assert.strictEqual((await within(1, "/health", call(target, "GET", "/health"))).status, 200)
 }
 

@@ -4,6 +4,7 @@ import {
   call,
   eventually,
   expectStatus,
+  handshakeByTicket,
   logout,
   makeTenant,
   me,
@@ -102,6 +103,28 @@ describe(`TwoInstances on ${runtime}`, () => {
     assert.strictEqual(new Set(answers.map((answer) => expectStatus(200, answer).body.user.id)).size, 1)
     assert.strictEqual(new Set(answers.map((answer) => answer.body.token)).size, 100)
     for (const answer of answers) assert.strictEqual((await me(right, answer.body.token)).status, 200)
+  })
+
+  it("let a ticket of one in at the other, once of 20 uses at both", async (context) => {
+    needsPostgres(context)
+    await using pair = await startPair()
+    const { left, right, apiKey } = pair
+    const { token } = await signIn(left, apiKey, "ada")
+    const issue = async (): Promise<string> =>
+      expectStatus(200, await call(left, "POST", "/api/ws-ticket", { bearer: token })).body.ticket
+    const ticket = await issue()
+    assert.strictEqual((await handshakeByTicket(right, ticket)).status, 101)
+    for (const service of [left, right]) assert.strictEqual((await handshakeByTicket(service, ticket)).status, 401)
+    for (let round = 0; round < 5; round++) {
+      const contested = await issue()
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, n) => handshakeByTicket(n % 2 === 0 ? left : right, contested))
+      )
+      assert.deepEqual(answers.map(({ status }) => status).sort(), [101, ...Array.from({ length: 19 }, () => 401)])
+    }
+    const late = await issue()
+    expectStatus(204, await logout(left, token))
+    assert.strictEqual((await handshakeByTicket(right, late)).body.code, "invalid_token")
   })
 
   it("end a session everywhere on logout and on reuse", async (context) => {

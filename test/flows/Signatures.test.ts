@@ -16,6 +16,7 @@ import type { RateLimited } from "../../src/domain/RateLimit.ts"
 import type { InvalidRefreshToken, RefreshTokenReused } from "../../src/domain/RefreshToken.ts"
 import type { InvalidToken, SessionNotFound, TokenExpired } from "../../src/domain/Session.ts"
 import type { RegistrationDisabled, TenantNotFound, TenantSuspended } from "../../src/domain/Tenant.ts"
+import type { InvalidTicket } from "../../src/domain/Ticket.ts"
 import type { HasherBusy, StoreUnavailable } from "../../src/domain/Unavailable.ts"
 import type {
   CustomIdImmutable,
@@ -34,8 +35,10 @@ import type { authenticate } from "../../src/flows/sessions/Authenticate.ts"
 import type { autoAuth } from "../../src/flows/sessions/AutoAuth.ts"
 import type { detectTokenReuse } from "../../src/flows/sessions/DetectTokenReuse.ts"
 import type { endSession } from "../../src/flows/sessions/EndSession.ts"
+import type { issueTicket } from "../../src/flows/sessions/IssueTicket.ts"
 import type { logout } from "../../src/flows/sessions/Logout.ts"
 import type { passwordAuth } from "../../src/flows/sessions/PasswordAuth.ts"
+import type { redeemTicket } from "../../src/flows/sessions/RedeemTicket.ts"
 import type { refreshSession } from "../../src/flows/sessions/RefreshSession.ts"
 import type { register } from "../../src/flows/sessions/Register.ts"
 import type { revokeSession, revokeSessions } from "../../src/flows/sessions/RevokeSessions.ts"
@@ -64,6 +67,7 @@ import type { PasswordHasher } from "../../src/services/PasswordHasher.ts"
 import type { RateLimits } from "../../src/services/RateLimits.ts"
 import type { RoomBus } from "../../src/services/RoomBus.ts"
 import type { TenantRepository } from "../../src/services/TenantRepository.ts"
+import type { TicketStore } from "../../src/services/TicketStore.ts"
 import type { TokenCodec } from "../../src/services/TokenCodec.ts"
 import type { TokenStore } from "../../src/services/TokenStore.ts"
 import type { UserRepository } from "../../src/services/UserRepository.ts"
@@ -86,6 +90,10 @@ it("names every error of every flow, and no other", () => {
   expectTypeOf<Errors<typeof detectTokenReuse>>().toEqualTypeOf<RefreshTokenReused | StoreUnavailable>()
   expectTypeOf<Errors<typeof authenticate>>().toEqualTypeOf<
     InvalidToken | TokenExpired | UserBanned | TenantSuspended | StoreUnavailable
+  >()
+  expectTypeOf<Errors<typeof issueTicket>>().toEqualTypeOf<StoreUnavailable>()
+  expectTypeOf<Errors<typeof redeemTicket>>().toEqualTypeOf<
+    InvalidTicket | TokenExpired | UserBanned | TenantSuspended | StoreUnavailable
   >()
   expectTypeOf<Errors<typeof logout>>().toEqualTypeOf<StoreUnavailable>()
   expectTypeOf<Errors<typeof endSession>>().toEqualTypeOf<StoreUnavailable>()
@@ -147,6 +155,8 @@ it("names every service that a flow needs, and no other", () => {
   >()
   expectTypeOf<Needs<typeof detectTokenReuse>>().toEqualTypeOf<TokenStore | EventBus | AuditLog>()
   expectTypeOf<Needs<typeof authenticate>>().toEqualTypeOf<TokenCodec | TokenStore>()
+  expectTypeOf<Needs<typeof issueTicket>>().toEqualTypeOf<TokenCodec | TicketStore>()
+  expectTypeOf<Needs<typeof redeemTicket>>().toEqualTypeOf<TokenCodec | TicketStore>()
   expectTypeOf<Needs<typeof logout>>().toEqualTypeOf<TokenStore | EventBus | AuditLog>()
   expectTypeOf<Needs<typeof endSession>>().toEqualTypeOf<TokenStore | EventBus>()
   expectTypeOf<Needs<typeof authenticateApiKey>>().toEqualTypeOf<ApiKeyRepository | TokenCodec>()

@@ -160,6 +160,43 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("bad
       }
     }))
 
+  it.effect("takes null for no value, lest it lift an expiry or clear what is set once", () =>
+    Effect.gen(function* () {
+      const bearer = yield* apiKey
+      const { body } = yield* call("POST", "/api/auth/auto", { bearer, json: { username: "ada", custom_id: "c-1" } })
+      const user = `/api/tenant/users/${body.user.id}`
+      for (
+        const [method, path, json] of [
+          ["POST", "/api/tenant/api-keys", { expires_in: null }],
+          ["POST", "/api/tenant/users", { username: "eve", custom_id: null }],
+          ["PATCH", user, { custom_id: null }],
+          ["PATCH", user, { banned: null }],
+          ["PATCH", "/api/tenant", { query_tokens: null }],
+          ["PATCH", "/api/tenant", { registration_enabled: null }]
+        ] as const
+      ) {
+        const answer = yield* call(method, path, { bearer, json })
+        assert.deepEqual([answer.status, answer.body?.code], [400, "invalid_request"], `${method} ${path}`)
+        assert.deepEqual(paths(answer), [Object.keys(json).at(-1)])
+      }
+      assert.strictEqual((yield* call("GET", user, { bearer })).body.custom_id, "c-1")
+      assert.lengthOf((yield* call("GET", "/api/tenant/api-keys", { bearer })).body, 1)
+    }))
+
+  it.effect("takes NUL and lone surrogates in tokens for no token", () =>
+    Effect.gen(function* () {
+      for (const refresh_token of ["\u0000", `${"0".repeat(63)}\u0000`, `${"0".repeat(63)}\ud800`]) {
+        const answer = yield* call("POST", "/api/token/refresh", { json: { refresh_token } })
+        assert.deepEqual([answer.status, answer.body?.code], [401, "invalid_refresh_token"])
+      }
+      for (const query of ["%00", `${"0".repeat(63)}%00`, "%ed%a0%80"]) {
+        for (const path of [`/api/me?token=${query}`, `/ws?token=${query}`, `/ws?ticket=${query}`]) {
+          const answer = yield* call("GET", path)
+          assert.deepEqual([answer.status, answer.body?.code], [401, "invalid_token"], path)
+        }
+      }
+    }))
+
   it.effect("refuses NUL in an app id and in a search", () =>
     Effect.gen(function* () {
       const json = { app_id: "a\u0000b", username: "ada", password: "correct horse battery" }

@@ -1,4 +1,5 @@
 // The contract's core over the wire, field by field and code by code.
+import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { call } from "../support/Server.ts"
@@ -171,6 +172,49 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("the
         401,
         "invalid_refresh_token"
       )
+    }))
+
+  it.effect("hands out tickets for the socket, to who has a session token", () =>
+    Effect.gen(function* () {
+      const { token } = yield* signedIn
+      const answer = yield* call("POST", "/api/ws-ticket", { bearer: token })
+      assert.strictEqual(answer.status, 200, answer.text)
+      assert.deepEqual(Object.keys(answer.body).sort(), ["expires_in", "ticket"])
+      assert.match(answer.body.ticket, hex64)
+      assert.strictEqual(answer.body.expires_in, 30)
+      assert.strictEqual(answer.headers.get("cache-control"), "no-store")
+      const again = yield* call("POST", "/api/ws-ticket", { bearer: token })
+      assert.notStrictEqual(again.body.ticket, answer.body.ticket)
+      isProblem(yield* call("POST", "/api/ws-ticket"), 401, "invalid_token")
+      isProblem(yield* call("POST", `/api/ws-ticket?token=${token}`), 401, "invalid_token")
+      isProblem(yield* call("GET", "/api/ws-ticket", { bearer: token }), 405, "method_not_allowed")
+    }))
+
+  it.effect("takes a ticket for no credential but of the socket, and keeps its URL to itself", () =>
+    Effect.gen(function* () {
+      const { token } = yield* signedIn
+      const { body: { ticket } } = yield* call("POST", "/api/ws-ticket", { bearer: token })
+      const elsewhere = [
+        yield* call("GET", `/api/me?ticket=${ticket}`),
+        yield* call("GET", `/api/me?token=${ticket}`),
+        yield* call("GET", "/api/me", { bearer: ticket }),
+        yield* call("GET", "/ws", { bearer: ticket }),
+        yield* call("GET", `/ws?token=${ticket}`)
+      ]
+      for (const answer of elsewhere) isProblem(answer, 401, "invalid_token")
+      isProblem(
+        yield* call("POST", "/api/token/refresh", { json: { refresh_token: ticket } }),
+        401,
+        "invalid_refresh_token"
+      )
+      assert.strictEqual((yield* call("GET", `/api/me?ticket=${ticket}`, { bearer: token })).status, 200)
+      const unknown = yield* call("GET", `/ws?ticket=${"0".repeat(64)}`)
+      isProblem(unknown, 401, "invalid_token")
+      assert.strictEqual(unknown.headers.get("www-authenticate"), 'Bearer error="invalid_token"')
+      for (const answer of [unknown, elsewhere[0]!]) {
+        assert.strictEqual(answer.headers.get("cache-control"), "private, no-store")
+        assert.strictEqual(answer.headers.get("referrer-policy"), "no-referrer")
+      }
     }))
 
   it.effect("logs out at once", () =>
@@ -416,6 +460,20 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("the
       assert.include(Object.keys(openapi.body.paths), "/api/auth/auto")
       assert.include(Object.keys(openapi.body.paths), "/ws")
       assert.match((yield* call("GET", "/docs")).text, /<html/i)
+    }))
+
+  it.effect("says nothing of its inside when something breaks there", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const { token } = yield* signedIn
+      yield* sql`alter table channels rename to elsewhere`
+      const broken = yield* call("GET", "/api/channels", { bearer: token })
+      yield* sql`alter table elsewhere rename to channels`
+      isProblem(broken, 500, "internal_error")
+      assert.deepEqual(Object.keys(broken.body).sort(), ["code", "status", "title", "type"])
+      for (const inside of [/channels/, /relation/i, /select/i, /sql/i, /\bat \//, /\.ts/]) {
+        assert.notMatch(broken.text, inside)
+      }
     }))
 
   it.effect("tells a wrong path from a wrong method", () =>

@@ -9,7 +9,7 @@ import * as World from "../support/World.ts"
 const signedIn = Effect.gen(function* () {
   const { body } = yield* call("POST", "/api/admin/tenants", { bearer: World.adminKey, json: { name: "Voice" } })
   const answer = yield* Server.autoAuth(body.api_key, { username: "ada" })
-  return { appId: body.app_id as string, token: answer.body.token as string }
+  return { apiKey: body.api_key as string, appId: body.app_id as string, token: answer.body.token as string }
 })
 
 /** Sends one request head and reads until the answer's head and, unless it is an upgrade, its body are here. */
@@ -66,6 +66,27 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("GET
       assert.deepEqual(answers.map(({ status }) => status), [101, 101, 101, 101, 101, 101])
       for (const { head } of answers) assert.notInclude(head, token)
       for (const { head } of answers.slice(-2)) assert.match(head, /sec-websocket-protocol: roomkey\.v1\r?$/im)
+    }))
+
+  it.effect("opens sockets for pages that the tenant lists and for clients that are no page, whatever the credential", () =>
+    Effect.gen(function* () {
+      const { apiKey, token } = yield* signedIn
+      yield* call("PATCH", "/api/tenant", { bearer: apiKey, json: { allowed_origins: ["https://app.example"] } })
+      const status = Effect.fnUntraced(function* (headers: Record<string, string>) {
+        const { body } = yield* call("POST", "/api/ws-ticket", { bearer: token })
+        const answers = [
+          yield* raw(`GET /ws?token=${token} HTTP/1.1`, { ...handshake, ...headers }),
+          yield* raw(`GET /ws?ticket=${body.ticket} HTTP/1.1`, { ...handshake, ...headers }),
+          yield* raw("GET /ws HTTP/1.1", { ...handshake, ...headers, Authorization: `Bearer ${token}` })
+        ]
+        return answers.map(({ code, status }) => code ?? status)
+      })
+      const all = (answer: number | string) => [answer, answer, answer]
+      assert.deepEqual(yield* status({ Origin: "https://app.example" }), all(101))
+      assert.deepEqual(yield* status({}), all(101))
+      for (const Origin of ["https://evil.example", "https://app.example.evil.example", "http://app.example", "null"]) {
+        assert.deepEqual(yield* status({ Origin }), all("app_mismatch"), Origin)
+      }
     }))
 
   it.effect("refuses every other handshake by a problem with its code", () =>

@@ -25,6 +25,7 @@ const isLimited = (answer: Server.Answer) => {
   assert.deepEqual([answer.status, codeOf(answer)], [429, "rate_limited"], answer.text)
   const after = Number(answer.headers.get("retry-after"))
   assert.isTrue(Number.isInteger(after) && after >= 1, String(after))
+  assert.strictEqual(answer.headers.get("cache-control"), "no-store")
 }
 
 const limits = {
@@ -47,6 +48,18 @@ layer(Server.layer(limits), { excludeTestServices: true, timeout: "60 seconds" }
       isLimited(yield* login("wrong again", "203.0.113.1"))
       isLimited(yield* login(password, "203.0.113.1"))
       assert.strictEqual((yield* login(password, "203.0.113.2")).status, 200)
+    }))
+
+  it.effect("shut an account that is not there like one that is, and tell them apart by nothing", () =>
+    Effect.gen(function* () {
+      const { login } = yield* fresh
+      const shut = Effect.fnUntraced(function* (username: string, from: string) {
+        for (let guess = 0; guess < 3; guess++) yield* login("wrong guess", from, username)
+        const answer = yield* login("wrong guess", from, username)
+        isLimited(answer)
+        return answer.body
+      })
+      assert.deepEqual(yield* shut("nobody", "203.0.113.41"), yield* shut("ada", "203.0.113.42"))
     }))
 
   it.effect("let a user make so many channels, and others theirs", () =>

@@ -68,18 +68,32 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a t
         name: "Voice",
         registration_enabled: false,
         allowed_origins: [],
-        password_min_length: null
+        password_min_length: null,
+        query_tokens: true
       }
       assert.deepEqual((yield* call("GET", "/api/tenant", { bearer: api_key })).body, settings)
       const patch = (json: unknown) => call("PATCH", "/api/tenant", { bearer: api_key, json })
-      const changed = { registration_enabled: true, allowed_origins: ["https://app.example"], password_min_length: 12 }
+      const changed = {
+        registration_enabled: true,
+        allowed_origins: ["https://app.example"],
+        password_min_length: 12,
+        query_tokens: false
+      }
       assert.deepEqual((yield* patch(changed)).body, { ...settings, ...changed })
       assert.deepEqual((yield* patch({ password_min_length: null })).body, {
         ...settings,
         ...changed,
         password_min_length: null
       })
-      for (const bad of [{ allowed_origins: ["https://app.example/x"] }, { password_min_length: 7 }, { name: "" }]) {
+      for (
+        const bad of [
+          { allowed_origins: ["https://app.example/x"] },
+          { password_min_length: 7 },
+          { name: "" },
+          { query_tokens: null },
+          { query_tokens: "false" }
+        ]
+      ) {
         isProblem(yield* patch(bad), 400, "invalid_request")
       }
     }))

@@ -10,7 +10,7 @@ import { Queries } from "../../src/postgres/Query.ts"
 import { sweep } from "../../src/postgres/Sweeps.ts"
 import * as World from "../support/World.ts"
 
-const count = (table: "sessions" | "users" | "channels" | "events" | "tenants", where: string) =>
+const count = (table: "sessions" | "users" | "channels" | "events" | "tenants" | "tickets", where: string) =>
   Effect.flatMap(PgClient, (sql) =>
     Effect.map(
       sql.unsafe<{ count: number }>(`select count(*)::int as count from ${table} where ${where}`),
@@ -42,6 +42,18 @@ layer(World.layer(), { timeout: "60 seconds" })("sweeps", (it) => {
         sql.in([...gone, ...stays])
       } order by id`
       assert.deepEqual(left.map(({ id }) => id), [...stays].sort())
+    }))
+
+  it.effect("remove tickets that are over, and no other, a few at a time", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      yield* sql`insert into tickets (digest, session_id, expires_at)
+        select sha256(n::text::bytea), gen_random_uuid(), now() + make_interval(secs => case when n > 300 then 30 else 0 end)
+        from generate_series(1, 310) n`
+      assert.isTrue(yield* sweep(0).pipe(Effect.provide(Queries.layer)), "so many are not removed at once")
+      assert.strictEqual(yield* count("tickets", "true"), 60)
+      yield* turns
+      assert.deepEqual([yield* count("tickets", "true"), yield* count("tickets", "expires_at > now()")], [10, 10])
     }))
 
   it.effect("take turns: within the pause a second instance does nothing", () =>

@@ -108,7 +108,8 @@ export const principal = (id: SessionId, expiresIn = 3600): SessionPrincipal => 
   user,
   expiresIn,
   issuedAgo: 0,
-  allowedOrigins: []
+  allowedOrigins: [],
+  queryTokens: true
 })
 
 export const record = (id: SessionId, left = 3600, overrides: Partial<SessionRecord> = {}): SessionRecord => {
@@ -119,6 +120,7 @@ export const record = (id: SessionId, left = 3600, overrides: Partial<SessionRec
     appId,
     tenantSuspended: false,
     allowedOrigins: [],
+    queryTokens: true,
     user,
     userBanned: false,
     endReason: null,

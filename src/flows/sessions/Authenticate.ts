@@ -88,12 +88,13 @@ const admit = (record: SessionRecord, { digest }: PresentedToken, codec: TokenCo
   return { _tag: isFirstUse ? "FirstUse" : "Admitted", principal: principalOf(record, verdict) }
 }
 
-const principalOf = (record: SessionRecord, verdict: "Current" | "Previous"): SessionPrincipal => ({
+export const principalOf = (record: SessionRecord, verdict: "Current" | "Previous"): SessionPrincipal => ({
   sessionId: record.id,
   tenantId: record.tenantId,
   appId: record.appId,
   user: record.user,
   expiresIn: Math.min(verdict === "Current" ? record.access.left : record.access.previousLeft, record.sessionLeft),
   issuedAgo: record.refresh.sinceRotation,
-  allowedOrigins: record.allowedOrigins
+  allowedOrigins: record.allowedOrigins,
+  queryTokens: record.queryTokens
 })

@@ -9,6 +9,7 @@ import { toSession } from "../../api/Sessions.ts"
 import { toMe, toProfile, toUser } from "../../api/User.ts"
 import type { SignedIn, TokenPair } from "../../domain/Session.ts"
 import { autoAuth } from "../../flows/sessions/AutoAuth.ts"
+import { issueTicket } from "../../flows/sessions/IssueTicket.ts"
 import { logout } from "../../flows/sessions/Logout.ts"
 import { passwordAuth } from "../../flows/sessions/PasswordAuth.ts"
 import { refreshSession } from "../../flows/sessions/RefreshSession.ts"
@@ -76,6 +77,12 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
         })
       ),
     me: () => Effect.map(CurrentSession, ({ tenantId, user }) => toMe(tenantId, user)),
+    issueTicket: () =>
+      CurrentSession.pipe(
+        Effect.flatMap(issueTicket),
+        Effect.map(({ expiresIn, ticket }) => ({ ticket: Redacted.value(ticket), expires_in: expiresIn })),
+        Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) })
+      ),
     register: ({ payload, request }) =>
       addressOf(request).pipe(
         Effect.flatMap((address) =>

@@ -22,7 +22,8 @@ const toSettings = ({ appId, id, name, settings }: Tenant) => ({
   app_id: appId,
   registration_enabled: settings.registrationEnabled,
   allowed_origins: settings.allowedOrigins,
-  password_min_length: settings.passwordMinLength
+  password_min_length: settings.passwordMinLength,
+  query_tokens: settings.queryTokens
 })
 
 const toKeyInfo = (key: ApiKeyInfo) => ({
@@ -66,7 +67,8 @@ export const tenantLayer = HttpApiBuilder.group(Api, "tenant", (handlers) =>
           name: payload.name,
           ...(payload.registration_enabled === undefined ? {} : { registrationEnabled: payload.registration_enabled }),
           ...(payload.allowed_origins === undefined ? {} : { allowedOrigins: payload.allowed_origins }),
-          ...(payload.password_min_length === undefined ? {} : { passwordMinLength: payload.password_min_length })
+          ...(payload.password_min_length === undefined ? {} : { passwordMinLength: payload.password_min_length }),
+          ...(payload.query_tokens === undefined ? {} : { queryTokens: payload.query_tokens })
         })
       )
     }, Effect.catchTags({ TenantNotFound: gone, StoreUnavailable: unavailable })),

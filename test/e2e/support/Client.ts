@@ -146,14 +146,21 @@ export const within = async <A>(seconds: number, what: string, promise: Promise<
 }
 
 /** What a WebSocket handshake that is refused is answered; 101 when it is not. */
-export const handshake = async (target: Target, token: string): Promise<Answer> => {
+export const handshake = (target: Target, token: string): Promise<Answer> =>
+  handshakeAt(target, "/ws", { authorization: `Bearer ${token}` })
+
+/** `handshake`, with a ticket. */
+export const handshakeByTicket = (target: Target, ticket: string): Promise<Answer> =>
+  handshakeAt(target, `/ws?ticket=${ticket}`)
+
+const handshakeAt = async (target: Target, path: string, headers: Record<string, string> = {}): Promise<Answer> => {
   const { hostname, port } = new URL(target.url)
   const sent = request({
     hostname,
     port,
-    path: "/ws",
+    path,
     headers: {
-      authorization: `Bearer ${token}`,
+      ...headers,
       connection: "Upgrade",
       upgrade: "websocket",
       "sec-websocket-version": "13",

@@ -1,3 +1,4 @@
+import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { authenticate } from "../../../src/flows/sessions/Authenticate.ts"
@@ -47,6 +48,28 @@ layer(World.layer(), { timeout: "60 seconds" })("refreshSession", (it) => {
       const second = yield* refreshSession(first.refreshToken)
       yield* authenticate(second.token)
       assert.deepEqual(text(yield* refreshSession(first.refreshToken)), text(second))
+    }))
+
+  // @see https://github.com/keycloak/keycloak/issues/49213
+  it.effect("holds nothing against a refresh that the database failed at its commit: tried again, it succeeds", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const first = yield* signIn
+      const row = sql`select * from sessions where id = ${first.sessionId}`
+      yield* authenticate(first.token)
+      const before = yield* row
+      yield* sql`create function away_at_commit() returns trigger language plpgsql as
+        $$ begin raise exception 'away' using errcode = '57P01'; end $$`
+      yield* sql`create constraint trigger away_at_commit after update on sessions deferrable initially deferred
+        for each row execute function away_at_commit()`
+      for (let time = 0; time < 3; time++) {
+        assert.strictEqual(yield* tag(refreshSession(first.refreshToken)), "StoreUnavailable")
+      }
+      yield* sql`drop trigger away_at_commit on sessions`
+      assert.deepEqual(yield* row, before)
+      yield* authenticate(first.token)
+      const second = yield* refreshSession(first.refreshToken)
+      assert.strictEqual((yield* authenticate(second.token)).sessionId, first.sessionId)
     }))
 
   it.effect("gives one successor to fifty calls at once", () =>
