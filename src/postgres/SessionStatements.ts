@@ -1,5 +1,6 @@
-// The SQL of sessions, with the rows that it answers. Each call is one statement, so one transaction; the row is found by
-// its primary key, time is the database's, and a refresh touches no indexed column. Only digests are ever written.
+// The SQL of sessions, with the rows that it answers. Each call is one statement, or shares one with others, so one
+// transaction; the row is found by its primary key, time is the database's, and a refresh touches no indexed column.
+// Only digests are ever written.
 import { Schema } from "effect"
 import { type ApiKeyId, AppId, SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { EndReason, type SessionInfo, type SessionRecord } from "../domain/Session.ts"
