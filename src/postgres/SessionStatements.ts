@@ -1,7 +1,8 @@
-// The SQL of sessions, with the rows that it answers. Each call is one statement, so one transaction; the row is found by
-// its primary key, time is the database's, and a refresh touches no indexed column. Only digests are ever written.
+// The SQL of sessions, with the rows that it answers. Each call is one statement, or shares one with others, so one
+// transaction; the row is found by its primary key, time is the database's, and a refresh touches no indexed column.
+// Only digests are ever written.
 import { Schema } from "effect"
-import { AppId, SessionId, TenantId, UserId } from "../domain/Ids.ts"
+import { type ApiKeyId, AppId, SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { EndReason, type SessionInfo, type SessionRecord } from "../domain/Session.ts"
 import { Metadata } from "../domain/User.ts"
 
@@ -87,6 +88,49 @@ export const ProfileRow = Schema.Struct({
   evicted: Schema.NullOr(Schema.Array(SessionId))
 })
 
+/**
+ * Sign-in by profile of several known users at once, each only if its profile says nothing new and nobody holds its lock;
+ * who is left out is signed in by the statement above. $1 a JSON array of `SignInCall`, $2-$5 the access, refresh and
+ * session TTL and the limit of sessions.
+ */
+export const openManyStatement = `
+with call as (
+  select * from json_to_recordset($1::json) as call (
+    index int, id uuid, access_digest bytea, refresh_digest bytea, address text, user_agent text,
+    api_key_id uuid, tenant_id bigint, username text, custom_id text, picture_url text, metadata jsonb
+  )
+), admitted as materialized (
+  select call.index, call.id, call.access_digest, call.refresh_digest, call.address, call.user_agent,
+    u.id as user_id, u.username, u.custom_id, u.picture_url, u.metadata
+  from call
+  join api_keys k on k.id = call.api_key_id and k.tenant_id = call.tenant_id
+    and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
+  join tenants t on t.id = k.tenant_id and t.suspended_at is null
+  cross join lateral (
+    select * from users where users.tenant_id = call.tenant_id and users.username = call.username offset 0
+  ) u
+  where u.banned_at is null
+    and (call.custom_id is null or u.custom_id = call.custom_id)
+    and (call.picture_url is null or u.picture_url = call.picture_url)
+    and u.metadata is not distinct from call.metadata
+), signed_in as materialized (
+  select * from admitted where pg_try_advisory_xact_lock(1, hashint8(user_id))
+), opened as (
+  insert into sessions (
+    id, user_id, access_digest, refresh_digest, access_expires_at, refresh_expires_at, expires_at, address, user_agent
+  )
+  select id, user_id, access_digest, refresh_digest,
+    now() + make_interval(secs => $2::float8),
+    now() + make_interval(secs => $3::float8),
+    now() + make_interval(secs => $4::float8),
+    address, user_agent
+  from signed_in
+  returning id
+)
+select index, user_id::float8 as user_id, username, custom_id, picture_url, metadata,
+  admit_session(user_id, $5::integer, null) as evicted
+from opened join signed_in using (id)`
+
 /** Sign-in by user id. $1-$9 as `openParameters`, $10 tenant, $11 user, $12 the password hash that was verified. */
 export const openForPasswordStatement = `
 with account as (
@@ -108,6 +152,23 @@ export const PasswordRow = Schema.Struct({
   suspended: Schema.Boolean,
   evicted: Schema.NullOr(Schema.Array(SessionId))
 })
+
+/** A call of `openManyStatement`. Digests are hexadecimal, as PostgreSQL reads them. */
+export interface SignInCall {
+  readonly id: SessionId
+  readonly access_digest: string
+  readonly refresh_digest: string
+  readonly address: string | null
+  readonly user_agent: string | null
+  readonly api_key_id: ApiKeyId
+  readonly tenant_id: TenantId
+  readonly username: string
+  readonly custom_id: string | undefined
+  readonly picture_url: string | undefined
+  readonly metadata: Metadata | undefined
+}
+
+export const OpenedRow = Schema.Struct({ index: Schema.Finite, ...userFields, evicted: Schema.Array(SessionId) })
 
 export const selectSessions = `
 select s.id, u.tenant_id::float8 as tenant_id, t.app_id, t.suspended_at is not null as tenant_suspended, t.allowed_origins,
@@ -201,6 +262,12 @@ const nextPair = `salt = $3::bytea, access_digest = $4::bytea, refresh_digest = 
   refresh_expires_at = least(now() + make_interval(secs => $7::float8), s.expires_at),
   address = coalesce($8::text, s.address), user_agent = coalesce($9::text, s.user_agent)`
 
+const keepPair = (grace: string) =>
+  `used = false,
+  previous_access_digest = s.access_digest,
+  previous_access_until = least(s.access_expires_at, now() + make_interval(secs => ${grace}::float8)),
+  previous_refresh_digest = s.refresh_digest`
+
 const isLive = `s.ended_at is null and s.refresh_expires_at > now() and s.expires_at > now()
   and u.id = s.user_id and u.banned_at is null and t.id = u.tenant_id and t.suspended_at is null`
 
@@ -210,13 +277,49 @@ const isLive = `s.ended_at is null and s.refresh_expires_at > now() and s.expire
  * $1 session, $2 presented digest, $3-$9 as in `nextPair`, $10 grace.
  */
 export const rotateStatement = `
-update sessions s set ${nextPair}, used = false,
-  previous_access_digest = s.access_digest,
-  previous_access_until = least(s.access_expires_at, now() + make_interval(secs => $10::float8)),
-  previous_refresh_digest = s.refresh_digest
+update sessions s set ${nextPair}, ${keepPair("$10")}
 from users u, tenants t
 where s.id = $1::uuid and s.refresh_digest = $2::bytea and ${isLive}
 returning extract(epoch from s.access_expires_at - now())::float8 as expires_in`
+
+/**
+ * `rotateStatement` for several sessions at once; one that somebody holds is left out. The array has their rows found by
+ * their primary key, whatever the planner thinks of a small table. $1 a JSON array of `RotateCall`, $2 access TTL,
+ * $3 refresh TTL, $4 grace.
+ */
+export const rotateManyStatement = `
+with call as (
+  select * from json_to_recordset($1::json) as call (
+    index int, id uuid, presented_digest bytea, salt bytea, access_digest bytea, refresh_digest bytea,
+    address text, user_agent text
+  )
+), held as materialized (
+  select call.* from call cross join lateral (
+    select from sessions s, users u, tenants t
+    where s.id = call.id and s.refresh_digest = call.presented_digest and ${isLive}
+    for no key update of s skip locked
+  ) live
+)
+update sessions s set salt = held.salt, access_digest = held.access_digest, refresh_digest = held.refresh_digest,
+  rotated_at = now(),
+  access_expires_at = least(now() + make_interval(secs => $2::float8), s.expires_at),
+  refresh_expires_at = least(now() + make_interval(secs => $3::float8), s.expires_at),
+  address = coalesce(held.address, s.address), user_agent = coalesce(held.user_agent, s.user_agent),
+  ${keepPair("$4")}
+from held
+where s.id = any(array(select id from held)) and s.id = held.id and s.refresh_digest = held.presented_digest
+returning held.index, extract(epoch from s.access_expires_at - now())::float8 as expires_in`
+
+/** A call of `rotateManyStatement`. Bytes are hexadecimal, as PostgreSQL reads them. */
+export interface RotateCall {
+  readonly id: SessionId
+  readonly presented_digest: string
+  readonly salt: string
+  readonly access_digest: string
+  readonly refresh_digest: string
+  readonly address: string | null
+  readonly user_agent: string | null
+}
 
 /** $1-$9 as in `rotateStatement`, $10 the salt that made the successor being replaced. */
 export const replaceUnusedStatement = `
@@ -226,6 +329,8 @@ where s.id = $1::uuid and s.previous_refresh_digest = $2::bytea and s.salt = $10
 returning extract(epoch from s.access_expires_at - now())::float8 as expires_in`
 
 export const ExpiresInRow = Schema.Struct({ expires_in: Schema.Finite })
+
+export const RotatedRow = Schema.Struct({ index: Schema.Finite, expires_in: Schema.Finite })
 
 /** The other instances hear of it when, and only if, the end commits. */
 export const endStatement = `

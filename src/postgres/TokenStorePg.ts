@@ -3,18 +3,29 @@ import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Duration, Effect, Layer, Option } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { InvalidApiKey } from "../domain/ApiKey.ts"
-import type { TenantId } from "../domain/Ids.ts"
+import type { ApiKeyId, TenantId } from "../domain/Ids.ts"
 import { InvalidCredentials } from "../domain/Password.ts"
 import { type MintedTokens, SessionPolicy } from "../domain/Session.ts"
 import { TenantSuspended } from "../domain/Tenant.ts"
 import { StoreUnavailable } from "../domain/Unavailable.ts"
 import { CustomIdImmutable, CustomIdTaken, type Profile, UserBanned } from "../domain/User.ts"
 import { Caller } from "../services/Caller.ts"
-import { TokenStore } from "../services/TokenStore.ts"
+import { type Opened, TokenStore } from "../services/TokenStore.ts"
+import * as Gather from "./Gather.ts"
 import { Queries, rows, sqlState, uniqueViolation } from "./Query.ts"
 import * as Sessions from "./SessionStatements.ts"
 
 const wasRefused = (error: SqlError): boolean => sqlState(error) === "RK403"
+
+/** As PostgreSQL reads bytes from text. */
+const hex = (bytes: Uint8Array): string => `\\x${Buffer.from(bytes).toString("hex")}`
+
+/** Rows that say which call they answer. */
+const byIndex = <Row extends { readonly index: number }, A>(found: ReadonlyArray<Row>, read: (row: Row) => A) =>
+  new Map(found.map((row) => [row.index, read(row)]))
+
+const numbered = (calls: ReadonlyArray<object>): string =>
+  JSON.stringify(calls.map((call, index) => ({ index, ...call })))
 
 /** A sign-in races with at most a few changes to the same user; each retry sees the one that won. */
 const maxAttempts = 5
@@ -36,6 +47,8 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
     const createdRows = rows(Sessions.CreatedRow)
     const infoRows = rows(Sessions.InfoRow)
     const endedRows = rows(Sessions.EndedRow)
+    const openedRows = rows(Sessions.OpenedRow)
+    const rotatedRows = rows(Sessions.RotatedRow)
 
     const openParameters = (tokens: MintedTokens, caller: Caller) => [
       tokens.sessionId,
@@ -85,8 +98,8 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       if (created?.custom_id_taken === true) return yield* new CustomIdTaken()
     })
 
-    const openForProfile: TokenStore["Service"]["openForProfile"] = Effect.fnUntraced(
-      function* (tenantId, apiKeyId, profile, tokens) {
+    const openAlone = Effect.fnUntraced(
+      function* (tenantId: TenantId, apiKeyId: ApiKeyId, profile: Profile, tokens: MintedTokens) {
         const open = sql.unsafe(Sessions.openForProfileStatement, [
           ...openParameters(tokens, yield* Caller),
           apiKeyId,
@@ -131,8 +144,67 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       }
     )
 
+    const open = yield* Gather.make(
+      "openForProfile",
+      (call: Sessions.SignInCall) => `${call.tenant_id} ${call.username}`,
+      (calls) =>
+        sql.unsafe(Sessions.openManyStatement, [
+          numbered(calls),
+          accessTtl,
+          refreshTtl,
+          sessionTtl,
+          policy.maxPerUser
+        ]).pipe(
+          Effect.flatMap(openedRows),
+          Effect.map((opened) =>
+            byIndex(opened, (row): Opened => ({
+              user: Sessions.toUser(row),
+              expiresIn: accessTtl,
+              evicted: row.evicted
+            }))
+          )
+        )
+    )
+
+    const rotateAlone = Effect.fnUntraced(
+      function* (presentedDigest: Uint8Array, salt: Uint8Array, next: MintedTokens) {
+        const found = yield* attempt(
+          "rotate",
+          sql.unsafe(Sessions.rotateStatement, [
+            ...nextParameters(presentedDigest, salt, next, yield* Caller),
+            grace
+          ]).pipe(Effect.flatMap(expiresInRows))
+        )
+        return firstExpiresIn(found)
+      }
+    )
+
+    const rotate = yield* Gather.make(
+      "rotate",
+      (call: Sessions.RotateCall) => call.id,
+      (calls) =>
+        sql.unsafe(Sessions.rotateManyStatement, [numbered(calls), accessTtl, refreshTtl, grace]).pipe(
+          Effect.flatMap(rotatedRows),
+          Effect.map((rotated) => byIndex(rotated, (row) => Option.some(Math.floor(row.expires_in))))
+        )
+    )
+
     return TokenStore.of({
-      openForProfile,
+      openForProfile: (tenantId, apiKeyId, profile, tokens) =>
+        Effect.flatMap(Caller, ({ address, userAgent }) =>
+          open({
+            id: tokens.sessionId,
+            access_digest: hex(tokens.accessDigest),
+            refresh_digest: hex(tokens.refreshDigest),
+            address,
+            user_agent: userAgent,
+            api_key_id: apiKeyId,
+            tenant_id: tenantId,
+            username: profile.username,
+            custom_id: profile.customId,
+            picture_url: profile.pictureUrl,
+            metadata: profile.metadata
+          }, openAlone(tenantId, apiKeyId, profile, tokens))),
       openForPassword: Effect.fnUntraced(function* (tenantId, userId, passwordHash, tokens) {
         const [row] = yield* attempt(
           "openForPassword",
@@ -162,16 +234,17 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
         ),
       markUsed: (sessionId, accessDigest) =>
         Effect.asVoid(attempt("markUsed", sql.unsafe(Sessions.markUsedStatement, [sessionId, accessDigest]))),
-      rotate: Effect.fnUntraced(function* (presentedDigest, salt, next) {
-        const found = yield* attempt(
-          "rotate",
-          sql.unsafe(Sessions.rotateStatement, [
-            ...nextParameters(presentedDigest, salt, next, yield* Caller),
-            grace
-          ]).pipe(Effect.flatMap(expiresInRows))
-        )
-        return firstExpiresIn(found)
-      }),
+      rotate: (presentedDigest, salt, next) =>
+        Effect.flatMap(Caller, ({ address, userAgent }) =>
+          rotate({
+            id: next.sessionId,
+            presented_digest: hex(presentedDigest),
+            salt: hex(salt),
+            access_digest: hex(next.accessDigest),
+            refresh_digest: hex(next.refreshDigest),
+            address,
+            user_agent: userAgent
+          }, rotateAlone(presentedDigest, salt, next))),
       replaceUnused: Effect.fnUntraced(function* (presentedDigest, expectedSalt, salt, next) {
         const found = yield* attempt(
           "replaceUnused",

@@ -1,5 +1,5 @@
 // One instance, from its configuration to its end.
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Option, References } from "effect"
 import { HttpServer } from "effect/http"
 import { RoomkeyConfig } from "../Config.ts"
 import { firstStart } from "./FirstStart.ts"
@@ -11,7 +11,15 @@ const started = (config: RoomkeyConfig) =>
     yield* HttpServer.addressFormattedWith((address) => Effect.logInfo(`Listening on ${address}`))
   }))
 
+/** Spans that nobody receives are not made. A program that embeds the service may have a tracer of its own. */
+const tracing = (config: RoomkeyConfig) => Layer.succeed(References.TracerEnabled, Option.isSome(config.otlpEndpoint))
+
 /** Serves until it is interrupted. */
 export const launch = Layer.launch(
-  Layer.unwrap(Effect.map(RoomkeyConfig, (config) => started(config).pipe(Layer.provideMerge(Server.layer(config)))))
+  Layer.unwrap(
+    Effect.map(
+      RoomkeyConfig,
+      (config) => started(config).pipe(Layer.provideMerge(Server.layer(config)), Layer.provide(tracing(config)))
+    )
+  )
 )

@@ -1,10 +1,41 @@
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Fiber, Option, Redacted } from "effect"
+import type { SessionId } from "../../src/domain/Ids.ts"
 import { refreshSession } from "../../src/flows/sessions/RefreshSession.ts"
 import { TokenCodec } from "../../src/services/TokenCodec.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
 import * as World from "../support/World.ts"
+
+/** What became of a call: `ok` or the failure's name. */
+const outcome = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A, E, R>) =>
+  Effect.match(call, { onFailure: ({ _tag }) => _tag, onSuccess: () => "ok" })
+
+/** Calls at once, behind so many others that they leave together. */
+const behind = <A, E, R, B, E2, R2>(
+  others: Effect.Effect<A, E, R>,
+  calls: ReadonlyArray<Effect.Effect<B, E2, R2>>
+) =>
+  Effect.gen(function* () {
+    const ahead = yield* Effect.forkChild(others, { startImmediately: true })
+    const answers = yield* Effect.all(calls, { concurrency: "unbounded" })
+    yield* Fiber.join(ahead)
+    return answers
+  })
+
+const threeAhead = (call: (n: number) => Effect.Effect<unknown, unknown, TokenStore | TokenCodec>) =>
+  Effect.all([call(0), call(1), call(2)], { concurrency: "unbounded" })
+
+const writtenAt = Effect.fn("writtenAt")(
+  function* (column: "created_at" | "rotated_at", ids: ReadonlyArray<SessionId>) {
+    const sql = yield* PgClient
+    const found = yield* sql.unsafe<{ at: string }>(
+      `select distinct ${column}::text as at from sessions where id = any($1::uuid[])`,
+      [ids]
+    )
+    return found.length
+  }
+)
 
 layer(World.layer(), { timeout: "60 seconds" })("TokenStorePg", (it) => {
   it.effect("refreshes in place: every update of a session is heap-only, so no index grows", () =>
@@ -61,5 +92,122 @@ layer(World.layer(), { timeout: "60 seconds" })("TokenStorePg", (it) => {
       const found = yield* store.findAll([one.sessionId, unknown, two.sessionId])
       assert.sameMembers(found.map(({ id }) => id), [one.sessionId, two.sessionId])
       assert.deepEqual(yield* store.findAll([]), [])
+    }))
+
+  it.effect("signs many in by one statement, and gives each of them its own outcome", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const store = yield* TokenStore
+      const codec = yield* TokenCodec
+      const { apiKey, id: tenantId } = yield* World.makeTenant()
+      const { id: keyId } = Option.getOrThrow(codec.parseApiKey(apiKey))
+      const elsewhere = yield* World.makeTenant()
+      const suspended = Option.getOrThrow(codec.parseApiKey(elsewhere.apiKey)).id
+      yield* World.signIn(elsewhere.apiKey, "user")
+      yield* sql`update tenants set suspended_at = now() where id = ${elsewhere.id}`
+      const names = ["x0", "x1", "x2", "ada", "bob", "eve", "mallory"]
+      for (const name of names) yield* World.signIn(apiKey, name)
+      yield* sql`update users set custom_id = 'taken' where tenant_id = ${tenantId} and username = 'bob'`
+      yield* sql`update users set banned_at = now() where tenant_id = ${tenantId} and username = 'mallory'`
+
+      const opened: Array<SessionId> = []
+      const signIn = (name: string, customId?: string, tenant = tenantId, key = keyId) =>
+        Effect.gen(function* () {
+          const tokens = yield* codec.mintSession
+          const profile = { username: World.username(name), ...(customId === undefined ? {} : { customId }) }
+          const { user } = yield* store.openForProfile(tenant, key, profile as never, tokens)
+          assert.strictEqual(user.username, name)
+          if (name === "ada" || name === "bob" || name === "eve") opened.push(tokens.sessionId)
+        })
+      const calls = [
+        outcome(signIn("ada")),
+        outcome(signIn("mallory")),
+        outcome(signIn("new")),
+        outcome(signIn("bob", "taken")),
+        outcome(signIn("x0", "taken")),
+        outcome(signIn("user", undefined, elsewhere.id, suspended)),
+        outcome(signIn("user", undefined, elsewhere.id, keyId)),
+        outcome(signIn("eve"))
+      ]
+      assert.deepEqual(yield* behind(threeAhead((n) => signIn(`x${n}`)), calls), [
+        "ok",
+        "UserBanned",
+        "ok",
+        "ok",
+        "CustomIdTaken",
+        "TenantSuspended",
+        "InvalidApiKey",
+        "ok"
+      ])
+      assert.strictEqual(yield* writtenAt("created_at", opened), 1)
+    }))
+
+  it.effect("signs one user in twice at once, and evicts for each", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const { apiKey, id } = yield* World.makeTenant()
+      for (let n = 0; n < 3; n++) yield* World.signIn(apiKey, `x${n}`)
+      const ahead = Effect.all([0, 1, 2].map((n) => World.signIn(apiKey, `x${n}`)), { concurrency: "unbounded" })
+      const full = Effect.all(Array.from({ length: 100 }, () => World.signIn(apiKey, "ada")), {
+        concurrency: "unbounded"
+      })
+      yield* full
+      const two = yield* behind(ahead, [World.signIn(apiKey, "ada"), World.signIn(apiKey, "ada")])
+      assert.notStrictEqual(two[0]!.sessionId, two[1]!.sessionId)
+      const open = yield* sql<{ id: SessionId }>`select s.id from sessions s join users u on u.id = s.user_id
+        where u.tenant_id = ${id} and u.username = 'ada' and s.ended_at is null`
+      assert.strictEqual(open.length, 100)
+      assert.includeMembers(open.map((session) => session.id), two.map(({ sessionId }) => sessionId))
+    }))
+
+  it.effect("signs the others in when one of those that leave together makes their statement fail", () =>
+    Effect.gen(function* () {
+      const store = yield* TokenStore
+      const codec = yield* TokenCodec
+      const { apiKey, id } = yield* World.makeTenant()
+      const { id: keyId } = Option.getOrThrow(codec.parseApiKey(apiKey))
+      for (const name of ["x0", "x1", "x2", "ada", "bob", "eve"]) yield* World.signIn(apiKey, name)
+      const used = yield* codec.mintSession
+      const signIn = (name: string, tokens = codec.mintSession) =>
+        Effect.flatMap(tokens, (minted) => store.openForProfile(id, keyId, { username: World.username(name) }, minted))
+      yield* signIn("bob", Effect.succeed(used))
+      // A session id is used once: the second is a bug, which none but its own caller may meet.
+      const defect = Effect.catchDefect(signIn("bob", Effect.succeed(used)), () => Effect.succeed("defect"))
+      const [ada, bob, eve] = yield* behind(threeAhead((n) => signIn(`x${n}`)), [signIn("ada"), defect, signIn("eve")])
+      assert.strictEqual(typeof ada === "object" && ada.user.username, "ada")
+      assert.strictEqual(bob, "defect")
+      assert.strictEqual(typeof eve === "object" && eve.user.username, "eve")
+    }))
+
+  it.effect("refreshes many by one statement, and gives each of them its own outcome", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const codec = yield* TokenCodec
+      const { apiKey } = yield* World.makeTenant()
+      const names = ["x0", "x1", "x2", "ada", "bob", "eve", "mallory", "zoe"]
+      const [x0, x1, x2, ada, bob, eve, mallory, zoe] = yield* Effect.forEach(
+        names,
+        (name) => World.signIn(apiKey, name)
+      )
+      yield* refreshSession(eve!.refreshToken)
+      yield* sql`update sessions set used = true, rotated_at = now() - interval '1 hour' where id = ${eve!.sessionId}`
+      yield* sql`update users set banned_at = now() where id = ${mallory!.user.id}`
+      const { refreshToken: unknown } = yield* codec.mintSession
+      const refresh = ({ refreshToken }: { readonly refreshToken: Redacted.Redacted }) => refreshSession(refreshToken)
+      const pairs: Array<string> = []
+      const twin = Effect.tap(refresh(ada!), (pair) => Effect.sync(() => pairs.push(Redacted.value(pair.refreshToken))))
+      const outcomes = yield* behind(Effect.all([x0!, x1!, x2!].map(refresh), { concurrency: "unbounded" }), [
+        outcome(twin),
+        outcome(refresh(eve!)),
+        outcome(refreshSession(unknown)),
+        outcome(refresh(mallory!)),
+        outcome(refresh(bob!)),
+        outcome(twin),
+        outcome(refresh(zoe!))
+      ])
+      assert.deepEqual(outcomes, ["ok", "RefreshTokenReused", "InvalidRefreshToken", "UserBanned", "ok", "ok", "ok"])
+      assert.strictEqual(new Set(pairs).size, 1)
+      assert.strictEqual(yield* writtenAt("rotated_at", [ada!.sessionId, bob!.sessionId, zoe!.sessionId]), 1)
+      yield* refreshSession(Redacted.make(pairs[0]!))
     }))
 })

@@ -5,7 +5,7 @@ import { ApiKeyRepository } from "../../services/ApiKeyRepository.ts"
 import { TokenCodec } from "../../services/TokenCodec.ts"
 
 /** The key whose secret was presented, whether or not it may still be used: that is asked where it is used. */
-export const verifyApiKey = Effect.fn("verifyApiKey")(function* (
+export const verifyApiKey = Effect.fnUntraced(function* (
   apiKey: Redacted.Redacted
 ): Effect.fn.Return<ApiKey, InvalidApiKey | StoreUnavailable, ApiKeyRepository | TokenCodec> {
   const codec = yield* TokenCodec

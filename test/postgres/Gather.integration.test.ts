@@ -1,0 +1,147 @@
+// Calls that leave together: whose answer is whose, and what becomes of each when the statement for all of them fails.
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Latch } from "effect"
+import { ConnectionError, SqlError, UniqueViolation } from "effect/sql/SqlError"
+import { TestClock } from "effect/testing"
+import * as Gather from "../../src/postgres/Gather.ts"
+import { Queries } from "../../src/postgres/Query.ts"
+import { Caller } from "../../src/services/Caller.ts"
+import * as Database from "../support/Database.ts"
+
+type Many = (calls: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<number, string>, SqlError>
+
+const together: Many = (calls) => Effect.succeed(new Map(calls.map((call, index) => [index, `${call} together`])))
+
+/**
+ * Two calls that keep every other waiting until the latch opens, and all that was sent for several since. A call is its
+ * own key, up to a colon.
+ */
+const gathering = Effect.fn("gathering")(function* (many: Many) {
+  const sent: Array<ReadonlyArray<string>> = []
+  const go = yield* Latch.make()
+  const gather = yield* Gather.make("gather", (call: string) => call.split(":")[0]!, (calls) => {
+    if (calls[0]!.startsWith("busy")) return Effect.as(go.await, new Map([[0, "done"]]))
+    sent.push(calls)
+    return many(calls)
+  })
+  const ask = (call: string) => gather(call, Effect.succeed(`${call} alone`))
+  const busy = [yield* Effect.forkChild(gather("first", Effect.as(go.await, "done")), { startImmediately: true })]
+  for (const call of ["busy 1", "busy 2"]) busy.push(yield* Effect.forkChild(ask(call), { startImmediately: true }))
+  const askAll = (calls: ReadonlyArray<string>) =>
+    Effect.forEach(calls, (call) => Effect.forkChild(ask(call), { startImmediately: true }))
+  return { ask, askAll, busy, gather, go, sent }
+})
+
+layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
+  it.effect("lets a call that meets no other go alone", () =>
+    Effect.gen(function* () {
+      const { ask, busy, go, sent } = yield* gathering(together)
+      yield* go.open
+      yield* Effect.forEach(busy, Fiber.join)
+      assert.strictEqual(yield* ask("a"), "a alone")
+      assert.deepEqual(sent, [])
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("sends what came meanwhile in one statement, and gives each caller its own answer", () =>
+    Effect.gen(function* () {
+      const { askAll, go, sent } = yield* gathering(together)
+      const fibers = yield* askAll(["a", "b", "c"])
+      yield* go.open
+      assert.deepEqual(yield* Effect.forEach(fibers, Fiber.join), ["a together", "b together", "c together"])
+      assert.deepEqual(sent, [["a", "b", "c"]])
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("sends no two calls of one key in a statement, and no more than sixty-four", () =>
+    Effect.gen(function* () {
+      const { askAll, go, sent } = yield* gathering(together)
+      const twins = ["a:1", "a:2", "a:3"]
+      const fibers = yield* askAll([...twins, ...Array.from({ length: 100 }, (_, index) => `${index}`)])
+      yield* go.open
+      yield* Effect.forEach(fibers, Fiber.join)
+      for (const calls of sent) {
+        assert.isAtMost(calls.length, 64)
+        assert.isAtMost(calls.filter((call) => call.startsWith("a")).length, 1)
+      }
+      assert.deepEqual(sent.flat().filter((call) => call.startsWith("a")), twins)
+      assert.strictEqual(sent[0]!.length, 64)
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("asks alone for what the statement for many left out", () =>
+    Effect.gen(function* () {
+      const { askAll, go } = yield* gathering((calls) =>
+        Effect.map(together(calls), (answers) => new Map([...answers].filter(([index]) => index !== 1)))
+      )
+      const fibers = yield* askAll(["a", "b", "c"])
+      yield* go.open
+      assert.deepEqual(yield* Effect.forEach(fibers, Fiber.join), ["a together", "b alone", "c together"])
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("asks alone for each when the statement for all was undone", () =>
+    Effect.gen(function* () {
+      const undone = new SqlError({ reason: new UniqueViolation({ cause: undefined, constraint: "sessions_pkey" }) })
+      const { askAll, go } = yield* gathering(() => Effect.fail(undone))
+      const fibers = yield* askAll(["a", "b"])
+      yield* go.open
+      assert.deepEqual(yield* Effect.forEach(fibers, Fiber.join), ["a alone", "b alone"])
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("repeats nothing that may have been done: when the connection was lost, each caller hears so", () =>
+    Effect.gen(function* () {
+      const lost = new SqlError({ reason: new ConnectionError({ cause: undefined }) })
+      const { askAll, go } = yield* gathering(() => Effect.fail(lost))
+      const fibers = yield* askAll(["a", "b"])
+      yield* go.open
+      for (const fiber of fibers) assert.strictEqual((yield* Effect.flip(Fiber.join(fiber)))._tag, "StoreUnavailable")
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("does not send the call of who went away, and answers the others", () =>
+    Effect.gen(function* () {
+      const { askAll, go, sent } = yield* gathering(together)
+      const fibers = yield* askAll(["a", "b", "c"])
+      yield* Fiber.interrupt(fibers[1]!)
+      yield* go.open
+      assert.strictEqual(yield* Fiber.join(fibers[0]!), "a together")
+      assert.strictEqual(yield* Fiber.join(fibers[2]!), "c together")
+      assert.deepEqual(sent, [["a", "c"]])
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("answers the others although one goes away while the statement is on its way", () =>
+    Effect.gen(function* () {
+      const sending = yield* Deferred.make<void>()
+      const answered = yield* Latch.make()
+      const { askAll, go } = yield* gathering((calls) =>
+        Deferred.succeed(sending, undefined).pipe(Effect.andThen(answered.await), Effect.andThen(together(calls)))
+      )
+      const fibers = yield* askAll(["a", "b"])
+      yield* go.open
+      yield* Deferred.await(sending)
+      yield* Fiber.interrupt(fibers[0]!)
+      yield* answered.open
+      assert.strictEqual(yield* Fiber.join(fibers[1]!), "b together")
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("goes on when a call that went alone is interrupted", () =>
+    Effect.gen(function* () {
+      const { ask, busy, go } = yield* gathering(together)
+      yield* Fiber.interrupt(busy[0]!)
+      yield* go.open
+      yield* Effect.forEach(busy.slice(1), Fiber.join)
+      assert.strictEqual(yield* ask("a"), "a alone")
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("keeps nobody waiting for longer than its caller waits, and sends nothing for it afterwards", () =>
+    Effect.gen(function* () {
+      const { ask, busy, go, sent } = yield* gathering(together)
+      const hurried = Effect.provideService(ask("a"), Caller, {
+        address: null,
+        userAgent: null,
+        patience: { left: 1000 }
+      })
+      const fiber = yield* Effect.forkChild(hurried, { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(fiber)))._tag, "StoreUnavailable")
+      yield* go.open
+      yield* Effect.forEach(busy, Fiber.join)
+      assert.deepEqual(sent, [])
+    }).pipe(Effect.provide(Queries.layer)))
+})
