@@ -39,10 +39,8 @@ export const jsonProblem = (root: unknown, maxDepth: number): string | undefined
     if (typeof value === "number" && !Number.isFinite(value)) return "Expected numbers within range"
     if (typeof value !== "object" || value === null) continue
     if (depth > maxDepth) return `Expected at most ${maxDepth} levels`
-    for (const [key, child] of Object.entries(value)) {
-      if (!isStorable(key)) return "Expected text without NUL or lone surrogates"
-      pending.push([child, depth + 1])
-    }
+    if (!Object.keys(value).every(isStorable)) return "Expected text without NUL or lone surrogates"
+    for (const child of Object.values(value)) pending.push([child, depth + 1])
   }
   return undefined
 }
