@@ -30,8 +30,8 @@ export const hear = Effect.fnUntraced(function* (channel: string, { onGap, onLos
       Effect.forever
     )
   }).pipe(
-    Effect.scoped,
     Effect.tapError(() => onLost),
+    Effect.scoped,
     Effect.tapError((error) => {
       if (!wasHeard) return Effect.void
       wasHeard = false

@@ -3,12 +3,13 @@
 // each start does the work again.
 import * as Module from "node:module"
 import { userInfo } from "node:os"
-import { join } from "node:path"
+import { isAbsolute, join } from "node:path"
 
 /** In the home of whoever runs this, and not in `HOME`: what is kept is run, so nobody else may have put it there. */
 const folder = (): string | undefined => {
   try {
-    return join(userInfo().homedir, ".cache", "roomkey")
+    const { homedir } = userInfo()
+    return isAbsolute(homedir) ? join(homedir, ".cache", "roomkey") : undefined
   } catch {
     return undefined
   }

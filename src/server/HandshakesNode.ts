@@ -11,7 +11,7 @@ import { Handshakes, type Offer } from "../ws/Handshakes.ts"
 import { serverWebSockets } from "./ServerWebSocket.ts"
 
 /** The path to the letter, also of an absolute target; whatever else the router may take for it is refused there. */
-const target = /^(?:https?:\/\/[^/?#]+)?\/ws(?:\?(.*))?$/i
+const target = /^(?:[Hh][Tt][Tt][Pp][Ss]?:\/\/[^/?#]+)?\/ws(?:\?(.*))?$/
 
 /** Until the socket's own listener is there, an error unheard would end the process. */
 const ignored = () => {}
@@ -102,11 +102,13 @@ export const layer = (server: Server) =>
   )
 
 /** As the HTTP platform gives them: a name that is there several times has a list. */
-const paramsOf = (query: string | undefined): Offer["searchParams"] => {
+export const paramsOf = (query: string | undefined): Offer["searchParams"] => {
   const params: Record<string, string | Array<string>> = Object.create(null)
   for (const [name, value] of new URLSearchParams(query)) {
     const before = params[name]
-    params[name] = before === undefined ? value : [before, value].flat()
+    if (before === undefined) params[name] = value
+    else if (typeof before === "string") params[name] = [before, value]
+    else before.push(value)
   }
   return params
 }

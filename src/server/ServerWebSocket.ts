@@ -55,6 +55,8 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
           this.#slot.add(this)
           return true
         case "message": {
+          // Who is being closed is not heard any more.
+          if (this.readyState !== this.OPEN) return true
           const [data, isBinary] = args
           this.#listener?.received(isBinary ? data : data.toString())
           return true

@@ -74,8 +74,9 @@ interface Service {
 /** Characters of which each counts as a frame. */
 const charactersPerFrame = 4096
 
-/** Characters that may wait while a frame is answered; then the client is held back. */
+/** Characters that may wait while a frame is answered, each frame with so many more; then the client is held back. */
 const maxWaiting = 64 * 1024
+const frameOverhead = 128
 
 /** How many frames more one counts for that the database is asked for, or that every member of a channel is told. */
 const cost = (frame: ClientFrame): number => {
@@ -117,7 +118,7 @@ class Served implements WireListener {
     if (this.#connection.closed) return
     this.#waiting ??= []
     this.#waiting.push(data)
-    this.#waitingLength += data.length
+    this.#waitingLength += frameOverhead + data.length
     if (this.#waitingLength >= maxWaiting) this.#wire.hold(true)
   }
 

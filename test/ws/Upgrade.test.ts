@@ -162,6 +162,13 @@ describe("Upgrade.openSocket", () => {
       assert.isFalse(isHeld())
     }))
 
+  it.effect("holds back a client that sends many frames with nothing in them while one takes long", () =>
+    Effect.gen(function* () {
+      const { isHeld, receive } = yield* connect({}, Layer.mock(Rooms, { join: () => Effect.never }))
+      yield* receive(join, ...Array.from({ length: 600 }, () => ""))
+      assert.isTrue(isHeld())
+    }))
+
   it.effect("gives up the frame under way, and what waits, when the client goes away", () =>
     Effect.gen(function* () {
       const givenUp = yield* Deferred.make<void>()
