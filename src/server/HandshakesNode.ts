@@ -1,6 +1,7 @@
 // Handshakes for `/ws`, taken off the HTTP server before its platform makes requests of them. Nothing of the request
 // outlives its answer but what a `Caller` is asked for.
 import { Effect, Layer, Option } from "effect"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import type { IncomingMessage, Server } from "node:http"
 import type { Socket } from "node:net"
 import type { Duplex } from "node:stream"
@@ -101,14 +102,9 @@ export const layer = (server: Server) =>
     })
   )
 
-/** As the HTTP platform gives them: a name that is there several times has a list. */
-export const paramsOf = (query: string | undefined): Offer["searchParams"] => {
-  const params: Record<string, string | Array<string>> = Object.create(null)
-  for (const [name, value] of new URLSearchParams(query)) {
-    const before = params[name]
-    if (before === undefined) params[name] = value
-    else if (typeof before === "string") params[name] = [before, value]
-    else before.push(value)
-  }
-  return params
+/** As the HTTP platform gives them to everybody else. */
+const paramsOf = (query: string | undefined): Offer["searchParams"] => {
+  const url = new URL("http://localhost")
+  url.search = query ?? ""
+  return HttpServerRequest.searchParamsFromURL(url)
 }

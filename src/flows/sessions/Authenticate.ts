@@ -16,7 +16,7 @@ import { RecentSessions } from "../../services/RecentSessions.ts"
 import { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
 
-export type NotAuthenticated = InvalidToken | TokenExpired | UserBanned | TenantSuspended
+type NotAuthenticated = InvalidToken | TokenExpired | UserBanned | TenantSuspended
 
 export const authenticate = (token: Redacted.Redacted): Effect.Effect<
   SessionPrincipal,
