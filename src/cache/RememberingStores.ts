@@ -1,7 +1,8 @@
 // The stores as they are, and a memory of the sessions that they read. Whatever may change a session, or the user or tenant
 // that is read with it, goes through here and makes the memory forget, whether or not it is known to have succeeded.
-import { Clock, Context, Effect, Layer, Option, PubSub } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option } from "effect"
 import type { SessionId, UserId } from "../domain/Ids.ts"
+import { SessionPolicy } from "../domain/Session.ts"
 import { EventBus } from "../services/EventBus.ts"
 import { RecentSessions } from "../services/RecentSessions.ts"
 import { TenantRepository } from "../services/TenantRepository.ts"
@@ -10,6 +11,9 @@ import { UserRepository } from "../services/UserRepository.ts"
 import { SessionMemory } from "./SessionMemory.ts"
 
 const maxReadings = 10_000
+
+/** Milliseconds for which a reading is believed at most, however long the grace period. */
+const longest = 60_000
 
 type Stores = TokenStore | UserRepository | TenantRepository
 
@@ -20,7 +24,11 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
     const tenants = yield* TenantRepository
     const bus = yield* EventBus
     const clock = yield* Clock.Clock
-    const memory = new SessionMemory(maxReadings)
+    const { refreshGrace } = yield* SessionPolicy
+    const memory = new SessionMemory({
+      maxReadings,
+      believedFor: Math.min(longest, Duration.toMillis(refreshGrace) + 750)
+    })
 
     const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
     const moment = () => ({ at: millis(), epoch: bus.hearing() })
@@ -28,14 +36,16 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
     const forgetting = (...ids: ReadonlyArray<SessionId | UserId>) => Effect.ensuring(Effect.sync(() => forget(ids)))
     const forgettingAll = Effect.ensuring(Effect.sync(() => memory.forgetAll(millis())))
 
-    const events = yield* bus.subscribe
-    yield* PubSub.take(events).pipe(
-      Effect.map((event) => {
-        if (event._tag === "SessionsEnded") forget(event.sessionIds)
-      }),
-      Effect.forever,
-      Effect.forkScoped
-    )
+    yield* bus.attend((event) => {
+      switch (event._tag) {
+        case "SessionsEnded":
+          return forget(event.sessionIds)
+        case "UserChanged":
+          return forget([event.userId])
+        case "TenantChanged":
+          return memory.forgetAll(millis())
+      }
+    })
 
     return Context.make(RecentSessions, { recall: (id) => memory.recall(id, moment()) }).pipe(
       Context.add(TokenStore, {
@@ -44,7 +54,7 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
           Effect.suspend(() => {
             const asked = moment()
             return Effect.map(store.find(id), (found) => {
-              if (Option.isSome(found)) memory.remember(found.value, asked)
+              if (Option.isSome(found)) memory.remember(found.value, asked, millis())
               return found
             })
           }),

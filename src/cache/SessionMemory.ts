@@ -1,20 +1,23 @@
-// Which readings of a session may still be believed. Three rules, whatever the order in which things arrive:
+// Which readings of a session may still be believed. Four rules, whatever the order in which things arrive:
 //
-// 1. A reading counts from the moment before it was asked for, and for less than a second. So what another instance
-//    changes shows within a second even if nobody says so.
-// 2. What was forgotten counts only if it was read afterwards. So what this instance changes shows at once, although
+// 1. A reading counts from the moment before it was asked for, and not for longer than `believedFor`. Of what others do,
+//    only a refresh goes unsaid: it leaves the pair before it valid for the grace period, and so for as long a reading is
+//    right about a pair that it says is valid.
+// 2. What was forgotten counts only if it was asked for afterwards. So what this instance changes shows at once, although
 //    a reading from before may come in later.
-// 3. A reading counts only while events are heard without a gap since. So what others say has ended is not served from
-//    memory, and nothing is while they cannot be heard.
+// 3. A reading counts only while all that others said, but for the last 750 ms, has been heard, without a gap since it was
+//    asked for. So what they change, which makes this instance forget as soon as it is heard, shows within a second, and
+//    nothing is served from memory while they cannot be heard.
+// 4. A reading that took long does not count: what it contradicts may be forgotten itself.
 //
 // Pure: time and epoch are arguments.
 import type { SessionId, UserId } from "../domain/Ids.ts"
 import type { SessionRecord } from "../domain/Session.ts"
 
-/** Milliseconds for which a reading counts. */
-export const believedFor = 750
+/** Milliseconds that a reading may take. */
+export const maxPatience = 5000
 
-/** What is known when a reading begins: milliseconds of a clock that never goes back, and the epoch of `EventBus.hearing`. */
+/** What is known at a moment: milliseconds of a clock that never goes back, and the epoch of `EventBus.hearing`. */
 export interface Moment {
   readonly at: number
   readonly epoch: number | undefined
@@ -26,24 +29,34 @@ interface Reading extends Moment {
 
 export class SessionMemory {
   readonly #maxReadings: number
+  readonly #believedFor: number
   /** In the order of their moments, oldest first. */
   readonly #readings = new Map<SessionId, Reading>()
-  /** When each was last forgotten, oldest first. */
+  readonly #sessionsOf = new Map<UserId, Set<SessionId>>()
+  /** When each was last forgotten, oldest first, for as long as readings from before may come in. */
   readonly #forgotten = new Map<SessionId | UserId, number>()
   #allForgottenAt = -Infinity
 
-  constructor(maxReadings: number) {
-    this.#maxReadings = maxReadings
+  /** `believedFor`: milliseconds. */
+  constructor(options: { readonly maxReadings: number; readonly believedFor: number }) {
+    this.#maxReadings = options.maxReadings
+    this.#believedFor = options.believedFor
   }
 
-  remember(record: SessionRecord, moment: Moment): void {
+  /** `asked`: the moment before the record was asked for. */
+  remember(record: SessionRecord, asked: Moment, now: number): void {
+    if (now - asked.at >= maxPatience || asked.at <= this.#allForgottenAt) return
+    if (this.#wasForgottenSince(asked.at, record.id) || this.#wasForgottenSince(asked.at, record.user.id)) return
     const known = this.#readings.get(record.id)
-    if (known !== undefined && known.at > moment.at) return
+    if (known !== undefined && known.at > asked.at) return
     this.#readings.delete(record.id)
-    this.#readings.set(record.id, { ...moment, record })
+    this.#readings.set(record.id, { ...asked, record })
+    const sessions = this.#sessionsOf.get(record.user.id)
+    if (sessions === undefined) this.#sessionsOf.set(record.user.id, new Set([record.id]))
+    else sessions.add(record.id)
     for (const [id, { at }] of this.#readings) {
-      if (this.#readings.size <= this.#maxReadings && at + believedFor > moment.at) break
-      this.#readings.delete(id)
+      if (this.#readings.size <= this.#maxReadings && at + this.#believedFor > now) break
+      this.#drop(id)
     }
   }
 
@@ -51,21 +64,20 @@ export class SessionMemory {
   recall(id: SessionId, now: Moment): SessionRecord | undefined {
     const reading = this.#readings.get(id)
     if (reading === undefined || now.epoch === undefined || reading.epoch !== now.epoch) return undefined
-    const { at, record } = reading
-    if (now.at - at >= believedFor || at <= this.#allForgottenAt) return undefined
-    if (this.#wasForgottenSince(at, id) || this.#wasForgottenSince(at, record.user.id)) return undefined
-    return aged(record, (now.at - at) / 1000)
+    const age = now.at - reading.at
+    return age < this.#believedFor ? aged(reading.record, age / 1000) : undefined
   }
 
-  /** What was read of these sessions, or of any session of these users, until now. */
+  /** What was asked for until now of these sessions, or of any session of these users. */
   forget(ids: ReadonlyArray<SessionId | UserId>, at: number): void {
     for (const id of ids) {
       this.#forgotten.delete(id)
       this.#forgotten.set(id, at)
+      if (typeof id === "string") this.#drop(id)
+      else for (const session of this.#sessionsOf.get(id) ?? []) this.#drop(session)
     }
-    // No reading is older than what it may be believed for.
     for (const [id, since] of this.#forgotten) {
-      if (since + believedFor > at) break
+      if (since + maxPatience > at) break
       this.#forgotten.delete(id)
     }
   }
@@ -73,6 +85,16 @@ export class SessionMemory {
   forgetAll(at: number): void {
     this.#allForgottenAt = at
     this.#readings.clear()
+    this.#sessionsOf.clear()
+  }
+
+  #drop(id: SessionId): void {
+    const reading = this.#readings.get(id)
+    if (reading === undefined) return
+    this.#readings.delete(id)
+    const sessions = this.#sessionsOf.get(reading.record.user.id)
+    sessions?.delete(id)
+    if (sessions?.size === 0) this.#sessionsOf.delete(reading.record.user.id)
   }
 
   #wasForgottenSince(at: number, id: SessionId | UserId): boolean {

@@ -1,38 +1,53 @@
-// Events between instances over LISTEN/NOTIFY. The statement that ends a session notifies in its own transaction; this
-// file only hears. Notifications are lost while the listening connection is down, so each time it is up again a `Gap`
-// goes out, and whoever holds derived state reads the database anew.
-import type { PgClient } from "@effect/sql-pg/PgClient"
-import { Effect, Layer, Option, Schema } from "effect"
+// Events between instances over NOTIFY. The statement that changes something notifies in its own transaction; this file
+// only hears.
+import { Duration, Effect, Layer, Option, Schema } from "effect"
 import { Event } from "../domain/Event.ts"
-import { SessionId } from "../domain/Ids.ts"
+import { SessionId, UserId } from "../domain/Ids.ts"
 import { EndReason } from "../domain/Session.ts"
 import { EventBus } from "../services/EventBus.ts"
-import { hear } from "./Hear.ts"
+import { type Channel, Notifications } from "./Notifications.ts"
 
-export const channel = "roomkey"
+const channel: Channel = "roomkey"
+
+/** A beat is sent, comes back, and the next is sent and comes back, well within the lag that `EventBus.hearing` allows. */
+const beatEvery = Duration.millis(250)
+const maxLag = 750
 
 const decodeReason = Schema.decodeUnknownOption(EndReason)
 const decodeSessionId = Schema.decodeUnknownOption(SessionId)
+const decodeUserId = Schema.decodeUnknownOption(Schema.NumberFromString.pipe(Schema.decodeTo(UserId)))
 
-/** `ended <reason> <session id>`, or `recheck` after a change to a whole tenant. A word from a newer version is no event for this one. */
+/**
+ * `ended <reason> <session id>`, `changed <user id>`, `changed *` after a change to how a whole tenant is served, or `recheck`
+ * after one that may end its sessions. A word from a newer version is no event for this one.
+ */
 export const parsePayload = (payload: string): Option.Option<Event> => {
-  const [word, reason, id] = payload.split(" ")
-  if (word === "recheck") return Option.some(Event.Gap())
-  if (word !== "ended") return Option.none()
-  return Option.map(
-    Option.all([decodeReason(reason), decodeSessionId(id)]),
-    ([reason, sessionId]) => Event.SessionsEnded({ sessionIds: [sessionId], reason })
-  )
+  const [word, about, id] = payload.split(" ")
+  switch (word) {
+    case "recheck":
+      return Option.some(Event.Gap())
+    case "changed":
+      return about === "*"
+        ? Option.some(Event.TenantChanged())
+        : Option.map(decodeUserId(about), (userId) => Event.UserChanged({ userId }))
+    case "ended":
+      return Option.map(
+        Option.all([decodeReason(about), decodeSessionId(id)]),
+        ([reason, sessionId]) => Event.SessionsEnded({ sessionIds: [sessionId], reason })
+      )
+  }
+  return Option.none()
 }
 
-export const layer: Layer.Layer<EventBus, never, PgClient> = Layer.effect(
+export const layer: Layer.Layer<EventBus, never, Notifications> = Layer.effect(
   EventBus,
   Effect.gen(function* () {
-    const { bus, setHearing } = yield* EventBus.makeLocal
-    yield* setHearing(false)
-    yield* hear(channel, {
-      onGap: Effect.andThen(bus.publish(Event.Gap()), setHearing(true)),
-      onLost: setHearing(false),
+    const notifications = yield* Notifications
+    let lag = () => Infinity
+    const bus = yield* EventBus.make(() => lag() < maxLag)
+    lag = yield* notifications.hear(channel, {
+      beatEvery,
+      onGap: bus.publish(Event.Gap()),
       onPayload: (payload) => Option.match(parsePayload(payload), { onNone: () => Effect.void, onSome: bus.publish })
     })
     return bus

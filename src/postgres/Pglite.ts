@@ -1,14 +1,14 @@
-// The embedded database: PostgreSQL in this process, behind the same `PgClient` as a real one. Its one connection cannot
-// listen for notifications and answer statements at once, so events travel in memory here. A data directory belongs to
-// one process at a time.
+// The embedded database: PostgreSQL in this process, behind the same `PgClient` as a real one. What its one connection is
+// notified of is heard on the way. A data directory belongs to one process at a time.
 import { PGlite } from "@electric-sql/pglite"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Queue, Schema } from "effect"
 import { randomBytes } from "node:crypto"
 import { existsSync } from "node:fs"
 import { mkdir, readdir, rename, rm } from "node:fs/promises"
 import { connect, createServer } from "node:net"
 import { dirname } from "node:path"
+import { channels, Notifications } from "./Notifications.ts"
 import { PgliteGate, PgliteStream } from "./PgliteStream.ts"
 
 export class DataDirectoryInUse extends Schema.TaggedError<DataDirectoryInUse>()("DataDirectoryInUse", {
@@ -82,7 +82,7 @@ const database = (dataDir: string | undefined) =>
   Effect.acquireRelease(
     Effect.map(
       Effect.promise(() => PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`)),
-      (db) => new PgliteGate(db)
+      (db) => new PgliteGate(db, channels)
     ),
     (gate) => Effect.promise(() => gate.close())
   )
@@ -108,14 +108,31 @@ const open = (dataDir: string | undefined) =>
     return yield* database(dataDir)
   })
 
+/** Nothing that is committed goes unheard, and it is heard before whoever committed it has an answer. */
+const notifications = (gate: PgliteGate): Notifications["Service"] => ({
+  hear: (channel, { onPayload }) =>
+    Effect.gen(function* () {
+      const payloads = yield* Effect.acquireRelease(Queue.unbounded<string>(), Queue.shutdown)
+      yield* Effect.acquireRelease(
+        Effect.sync(() => gate.attend(channel, (payload) => Queue.offerUnsafe(payloads, payload))),
+        (leave) => Effect.sync(leave)
+      )
+      yield* Queue.take(payloads).pipe(Effect.flatMap(onPayload), Effect.forever, Effect.forkScoped)
+      return () => 0
+    })
+})
+
 /** `dataDir` is where the database lives; without one it lives in memory, for as long as the layer. */
 export const layer = (options: { readonly dataDir: string | undefined }) =>
   Layer.unwrap(Effect.map(open(options.dataDir), (gate) =>
-    PgClient.layer({
-      stream: () => new PgliteStream(gate),
-      username: "postgres",
-      database: "postgres",
-      multiplex: true,
-      minConnections: 1,
-      maxConnections: 1
-    })))
+    Layer.merge(
+      PgClient.layer({
+        stream: () => new PgliteStream(gate),
+        username: "postgres",
+        database: "postgres",
+        multiplex: true,
+        minConnections: 1,
+        maxConnections: 1
+      }),
+      Layer.succeed(Notifications, notifications(gate))
+    )))

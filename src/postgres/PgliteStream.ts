@@ -13,18 +13,32 @@ const terminate = 0x58
 const closing = new Set(Buffer.from("QFS"))
 /** What may come before those. */
 const opening = new Set(Buffer.from("BCDEHPcdf"))
+const readyForQuery = 0x5a
+const notificationResponse = 0x41
+/** Its type, its length and the process it comes from. */
+const notificationHead = 9
 /** How much is answered, in bytes and milliseconds, before the reader and the rest of the process have their turn. */
 const maxUnsent = 256 * 1024
 const maxTurn = 10
 
-/** Who may speak to a PGlite: its streams one after another. */
+/** Who may speak to a PGlite: its streams one after another. Each listens to `channels`, whether or not its user does. */
 export class PgliteGate {
+  readonly channels: ReadonlyArray<string>
   readonly #db: PGlite
+  readonly #listeners = new Map<string, Set<(payload: string) => void>>()
   #failure: Error | undefined
   #last: Promise<void> = Promise.resolve()
 
-  constructor(db: PGlite) {
+  constructor(db: PGlite, channels: ReadonlyArray<string> = []) {
     this.#db = db
+    this.channels = channels
+  }
+
+  /** Has `listener` called with each notification of one of the channels, once it is committed; the answer ends that. */
+  attend(channel: string, listener: (payload: string) => void): () => void {
+    const listeners = this.#listeners.get(channel) ?? new Set()
+    this.#listeners.set(channel, listeners.add(listener))
+    return () => listeners.delete(listener)
   }
 
   /**
@@ -48,8 +62,22 @@ export class PgliteGate {
       throw this.#fail(cause)
     }
     const answer = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-    if (closes && answer.at(-6) !== 0x5a) throw this.#fail("no ReadyForQuery")
+    if (!closes) return answer
+    if (answer.at(-6) !== readyForQuery) throw this.#fail("no ReadyForQuery")
+    this.#tell(answer)
     return answer
+  }
+
+  #tell(answer: Uint8Array): void {
+    const bytes = Buffer.from(answer.buffer, answer.byteOffset, answer.byteLength)
+    for (let at = 0; at < bytes.length;) {
+      const end = at + 1 + bytes.readInt32BE(at + 1)
+      if (bytes[at] === notificationResponse) {
+        const [channel, payload] = bytes.toString("utf8", at + notificationHead, end).split("\0")
+        for (const listener of this.#listeners.get(channel!) ?? []) listener(payload!)
+      }
+      at = end
+    }
   }
 
   /** Resolves when all that was executed is as durable as the file system makes it. */
@@ -198,7 +226,9 @@ export class PgliteStream extends Duplex {
       this.#waiting = false
       if (this.destroyed) return release()
       this.#release = release
-      await this.#reply(await this.#gate.execute(message, true))
+      const welcome = await this.#gate.execute(message, true)
+      for (const channel of this.#gate.channels) await this.#gate.execute(simpleQuery(`listen ${channel}`), true)
+      await this.#reply(welcome)
       return
     }
   }

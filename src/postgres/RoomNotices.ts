@@ -4,8 +4,9 @@ import { Schema } from "effect"
 import { ChannelId, UserId } from "../domain/Ids.ts"
 import { type Relay, RoomNotice } from "../domain/RoomNotice.ts"
 import type { PresenceChange, RemoteRelay } from "../services/PresenceStore.ts"
+import type { Channel } from "./Notifications.ts"
 
-export const channel = "roomkey_rooms"
+export const channel: Channel = "roomkey_rooms"
 
 /** SQL that tells every instance of a decision, with the SQL of the channel's and of the user's id, or `null`. */
 export const decisionsChanged = (channelId: string, userId: string): string =>

@@ -48,6 +48,8 @@ with key as (
   from admitted a
   where a.changed and u.id = a.id and (u.custom_id is null or $13 is null or u.custom_id = $13)
   returning u.id, u.custom_id, u.picture_url, u.metadata
+), told as (
+  select pg_notify('roomkey', 'changed ' || id) from updated
 ), signed_in as (
   select id, custom_id, picture_url, metadata from updated
   union all
@@ -64,7 +66,8 @@ select key.suspended, found.id::float8 as user_id, found.username,
 from key
 left join found on true
 left join signed_in s on true
-left join opened on true`
+left join opened on true
+left join told on true`
 
 const userFields = {
   user_id: UserId,

@@ -59,7 +59,7 @@ with changed as (
   where id = $1::bigint and deleted_at is null
   returning *
 ), told as (
-  select pg_notify('roomkey', 'recheck') from changed where $3 is not null
+  select pg_notify('roomkey', case when $3 is null then 'changed *' else 'recheck' end) from changed
 )
 select ${tenantColumns} from changed left join told on true`
 

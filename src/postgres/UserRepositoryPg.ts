@@ -147,11 +147,13 @@ with found as (
   returning s.id
 ), told as (
   select id, pg_notify('roomkey', 'ended user_banned ' || id) from ended
+), changed_told as (
+  select pg_notify('roomkey', 'changed ' || id) from changed
 )
 select coalesce(f.custom_id_differs, false) as custom_id_differs, f.custom_id_taken,
   (select to_jsonb(c) from (select ${userColumns} from changed) c) as changed,
   coalesce((select array_agg(id) from told), '{}') as ended
-from found f`
+from found f left join changed_told on true`
 
 const UpdateRow = Schema.Struct({
   custom_id_differs: Schema.Boolean,

@@ -15,12 +15,11 @@ import { RetentionPolicy } from "../domain/Retention.ts"
 import { SessionPolicy } from "../domain/Session.ts"
 import * as EventBusPg from "../postgres/EventBusPg.ts"
 import type { DataDirectoryInUse, DataDirectoryTooLong } from "../postgres/Pglite.ts"
+import * as Notifications from "../postgres/Notifications.ts"
 import * as Postgres from "../postgres/Postgres.ts"
 import { startupParameters } from "../postgres/Query.ts"
 import * as RoomBusPg from "../postgres/RoomBusPg.ts"
 import { watchedSocket } from "../postgres/WatchedSocket.ts"
-import { EventBus } from "../services/EventBus.ts"
-import { RoomBus } from "../services/RoomBus.ts"
 import * as AdminKeyFile from "./AdminKeyFile.ts"
 import * as LifecycleRef from "./LifecycleRef.ts"
 
@@ -37,24 +36,28 @@ const addressIn = (url: Redacted.Redacted) => {
   return { host: parsed.hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(parsed.port || 5432) }
 }
 
-/** A PostgreSQL server, by at most `connections` connections. */
+/** A PostgreSQL server, by at most `connections` connections, those that listen included. */
 export const postgres = (url: Redacted.Redacted, connections: number) => {
   const address = addressIn(url)
-  return PgClient.layer({
+  const client = PgClient.layer({
     url,
     applicationName: "roomkey",
     ...(address === undefined ? {} : { stream: () => watchedSocket(address, { silence }) }),
     multiplex: sharesConnections,
     minConnections: 0,
-    maxConnections: connections,
+    maxConnections: connections - Notifications.channels.length,
     startupParameters,
     connectTimeout: "3 seconds"
   })
+  return Layer.provideMerge(Notifications.layer, client)
 }
 
 export const database = (
   config: RoomkeyConfig
-): Layer.Layer<PgClient.PgClient | SqlClient, DataDirectoryInUse | DataDirectoryTooLong | SqlError> =>
+): Layer.Layer<
+  PgClient.PgClient | SqlClient | Notifications.Notifications,
+  DataDirectoryInUse | DataDirectoryTooLong | SqlError
+> =>
   Option.match(config.databaseUrl, {
     // Loaded when it is wanted: a start on a server does without.
     onNone: () =>
@@ -67,20 +70,15 @@ export const database = (
     onSome: (url) => postgres(url, config.databaseConnections)
   })
 
-/** One connection cannot both listen and answer, and the embedded database has but one instance to tell. */
-const buses = (config: RoomkeyConfig) =>
-  Option.isNone(config.databaseUrl)
-    ? Layer.merge(EventBus.layerMemory, RoomBus.layerMemory)
-    : Layer.merge(EventBusPg.layer, RoomBusPg.layer)
-
 /** What is kept in the database, and a memory of what was read of it. */
-const stores = (config: RoomkeyConfig) =>
-  RememberingStores.layer.pipe(Layer.provideMerge(Layer.merge(Postgres.layer, buses(config))))
+const stores = RememberingStores.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(Postgres.layer, EventBusPg.layer, RoomBusPg.layer))
+)
 
-/** Every port, over a `PgClient` that is still to be provided. */
+/** Every port, over a database that is still to be provided. */
 export const layer = (config: RoomkeyConfig) =>
   Layer.mergeAll(
-    stores(config),
+    stores,
     CommonPasswordsList.layer,
     TokenCodecNode.layer,
     PasswordHasherArgon2.layer,

@@ -135,7 +135,7 @@ const socketPolicy = (config: RoomkeyConfig) =>
     }))
   )
 
-/** The service over a `PgClient` that is still to be provided. */
+/** The service over a database that is still to be provided. */
 export const layerNoDatabase = (config: RoomkeyConfig) =>
   drain(config).pipe(
     Layer.provideMerge(HttpRouter.serve(routes(config), { disableLogger: true, disableListenLog: true })),

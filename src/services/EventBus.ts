@@ -8,31 +8,36 @@ import type { Event } from "../domain/Event.ts"
 export class EventBus extends Context.Service<EventBus, {
   readonly publish: (event: Event) => Effect.Effect<void>
   readonly subscribe: Effect.Effect<PubSub.Subscription<Event>, never, Scope.Scope>
-  /** A number that is another one after each `Gap`; nothing while the events of others are not heard. */
+  /** Has `listener` called within each `publish`: for state that must never be behind `hearing`. */
+  readonly attend: (listener: (event: Event) => void) => Effect.Effect<void, never, Scope.Scope>
+  /**
+   * A number that is another one after each `Gap`; nothing unless all that others said, but for the last 750 ms, has been
+   * published here.
+   */
   readonly hearing: () => number | undefined
 }>()("roomkey/services/EventBus") {
-  /** A bus within this instance; `setHearing` says whether the events of others reach it. */
-  static readonly makeLocal = Effect.map(PubSub.unbounded<Event>(), (events) => {
-    let hearing = true
-    let epoch = 0
-    const bus = EventBus.of({
-      publish: (event) =>
-        Effect.suspend(() => {
-          if (event._tag === "Gap") epoch++
-          return Effect.asVoid(PubSub.publish(events, event))
-        }),
-      subscribe: PubSub.subscribe(events),
-      hearing: () => hearing ? epoch : undefined
+  /** A bus within this instance; `isHearing` says whether the events of others reach it in time. */
+  static readonly make = (isHearing: () => boolean): Effect.Effect<EventBus["Service"]> =>
+    Effect.map(PubSub.unbounded<Event>(), (events) => {
+      const listeners = new Set<(event: Event) => void>()
+      let epoch = 0
+      return {
+        publish: (event) =>
+          Effect.suspend(() => {
+            if (event._tag === "Gap") epoch++
+            for (const listener of listeners) listener(event)
+            return Effect.asVoid(PubSub.publish(events, event))
+          }),
+        subscribe: PubSub.subscribe(events),
+        attend: (listener) =>
+          Effect.asVoid(Effect.acquireRelease(
+            Effect.sync(() => listeners.add(listener)),
+            () => Effect.sync(() => listeners.delete(listener))
+          )),
+        hearing: () => isHearing() ? epoch : undefined
+      }
     })
-    return {
-      bus,
-      setHearing: (value: boolean) =>
-        Effect.sync(() => {
-          hearing = value
-        })
-    }
-  })
 
   /** One instance by itself. */
-  static readonly layerMemory = Layer.effect(EventBus, Effect.map(EventBus.makeLocal, ({ bus }) => bus))
+  static readonly layerMemory = Layer.effect(EventBus, this.make(() => true))
 }

@@ -3,9 +3,9 @@ import type { SessionId } from "../domain/Ids.ts"
 import type { SessionRecord } from "../domain/Session.ts"
 
 /**
- * What `TokenStore.find` answered less than a second ago, as long as nothing is known to have changed since: what this
- * instance changed is read anew at once, what others changed within a second, and nothing is recalled while they are not
- * heard. Good for a yes; whoever would say no reads again. By default nothing is remembered.
+ * What `TokenStore.find` answered, as long as nothing is known to have changed since: what this instance changed is read
+ * anew at once, what others changed within a second, and nothing is recalled while they are not heard. Good for a yes;
+ * whoever would say no reads again. By default nothing is remembered.
  */
 export interface RecentSessions {
   readonly recall: (sessionId: SessionId) => SessionRecord | undefined

@@ -206,6 +206,10 @@ export class Registry extends Context.Service<Registry, {
             const close = event.reason === "user_banned" ? userBanned : sessionRevoked
             return Effect.forEach(event.sessionIds, (id) => closeSession(id, close), { discard: true })
           }
+          // A socket knows its user and tenant as they were when it was opened.
+          case "UserChanged":
+          case "TenantChanged":
+            return Effect.void
           case "Gap":
             return Effect.sync(() => {
               missedAt = seconds()

@@ -1,11 +1,22 @@
 // A socket that outlives its session would go on listening (Nakama CVE-2022-2306). Whatever ends a session closes its
 // sockets, and no token of it opens another.
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber, type Layer, Redacted } from "effect"
+import { SessionId, TenantId, UserId } from "../../src/domain/Ids.ts"
+import { endSession } from "../../src/flows/sessions/EndSession.ts"
+import { revokeSessions } from "../../src/flows/sessions/RevokeSessions.ts"
+import { changeTenant } from "../../src/flows/tenants/ChangeTenant.ts"
+import { changeUser } from "../../src/flows/users/ChangeUser.ts"
+import { eraseUser } from "../../src/flows/users/EraseUser.ts"
+import { setPassword } from "../../src/flows/users/SetPassword.ts"
+import type * as Adapters from "../../src/server/Adapters.ts"
+import { EventBus } from "../../src/services/EventBus.ts"
 import { call } from "../support/Server.ts"
 import * as Server from "../support/Server.ts"
 import * as Raw from "./Raw.ts"
 import * as Wire from "./Wire.ts"
+
+type Ports = Layer.Success<ReturnType<typeof Adapters.layer>>
 
 const revoked = { code: 4401, reason: "session_revoked" }
 
@@ -111,6 +122,31 @@ layer(Server.layer(), Wire.options)("LoggedOutSocket", (it) => {
         const { ready } = yield* Raw.openSocket(second.token)
         assert.strictEqual(ready.session_id, Wire.sessionIdOf(second.token))
         yield* refusedAt(first.token)
+      }
+    }))
+
+  it.effect("closes the sockets though whoever ended the session was gone before it was told so", () =>
+    Effect.gen(function* () {
+      const tenant = yield* Wire.makeTenant
+      const tenantId = TenantId.make(tenant.id)
+      const bus = yield* EventBus
+      const ends: Record<string, (sessionId: SessionId, userId: UserId) => Effect.Effect<unknown, unknown, Ports>> = {
+        logout: (sessionId) => endSession(sessionId, "logout"),
+        revocation: (_, userId) => revokeSessions(tenantId, userId),
+        password: (_, userId) => setPassword(tenantId, userId, { password: Redacted.make(Wire.password) }),
+        ban: (_, userId) => changeUser(tenantId, userId, { banned: true }),
+        erasure: (_, userId) => eraseUser(tenantId, userId),
+        suspension: () => changeTenant(tenantId, { suspended: true })
+      }
+      for (const [name, end] of Object.entries(ends)) {
+        const session = yield* Wire.signIn(tenant, name)
+        const { connection } = yield* Raw.openSocket(session.token)
+        const ending = yield* end(SessionId.make(Wire.sessionIdOf(session.token)), UserId.make(session.user.id)).pipe(
+          Effect.provideService(EventBus, { ...bus, publish: () => Effect.never }),
+          Effect.forkChild
+        )
+        assert.isDefined(yield* connection.closed, name)
+        yield* Fiber.interrupt(ending)
       }
     }))
 })

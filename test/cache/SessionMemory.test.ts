@@ -1,10 +1,16 @@
 // The memory against the history of a session that this instance, and others, change while it is being read. Whatever
-// the order, what is recalled was true less than a second ago, and this instance changed nothing since.
+// the order, what is recalled was true less than a second ago, but for a refresh within its grace period, and this instance
+// changed nothing since.
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import { believedFor, SessionMemory } from "../../src/cache/SessionMemory.ts"
+import { maxPatience, SessionMemory } from "../../src/cache/SessionMemory.ts"
 import { AppId, SessionId, TenantId, UserId } from "../../src/domain/Ids.ts"
 import type { SessionRecord } from "../../src/domain/Session.ts"
+
+const grace = 6000
+const believedFor = grace + 750
+
+const make = (maxReadings = 10) => new SessionMemory({ maxReadings, believedFor })
 
 const id = SessionId.make("01890000-0000-7000-8000-000000000000")
 const userId = UserId.make(7)
@@ -36,12 +42,14 @@ const versionOf = (found: SessionRecord | undefined): number | undefined =>
   found === undefined ? undefined : Number(found.user.metadata!.version)
 
 const Step = Schema.Union([
-  Schema.Struct({ do: Schema.Literal("wait"), millis: Schema.Literals([1, 100, 400, 749, 750]) }),
+  Schema.Struct({ do: Schema.Literal("wait"), millis: Schema.Literals([1, 100, 400, 749, 750, 5000]) }),
   Schema.Struct({ do: Schema.Literal("ask") }),
   Schema.Struct({ do: Schema.Literal("read") }),
   Schema.Struct({ do: Schema.Literal("answer") }),
   Schema.Struct({ do: Schema.Literal("changeHere"), by: Schema.Literals(["session", "user", "tenant"]) }),
-  Schema.Struct({ do: Schema.Literal("changeThere") }),
+  Schema.Struct({ do: Schema.Literal("changeThere"), by: Schema.Literals(["session", "user", "tenant"]) }),
+  Schema.Struct({ do: Schema.Literal("refreshThere") }),
+  Schema.Struct({ do: Schema.Literal("hear") }),
   Schema.Struct({ do: Schema.Literal("deaf") }),
   Schema.Struct({ do: Schema.Literal("gap") })
 ])
@@ -53,16 +61,23 @@ describe("SessionMemory", () => {
     "recalls nothing that was not true within the second, or that this instance has changed",
     [steps],
     ([steps]) => {
-      const memory = new SessionMemory(10)
+      const memory = make()
       let now = 0
       let epoch = 1
-      let hearing = true
-      /** When each version was replaced, and by whom. */
-      const replaced: Array<{ readonly at: number; readonly here: boolean }> = []
+      let connected = true
+      /** When each version was replaced, and how. */
+      const replaced: Array<{ readonly at: number; readonly how: "here" | "there" | "refresh" }> = []
+      /** What others have said and is not heard yet. */
+      let unheard: Array<{ readonly at: number; readonly forget: () => void }> = []
       /** The first version that a reading may have which others may have changed unheard. */
       let unheardSince = 0
       const readings: Array<{ at: number; epoch: number | undefined; version: number | undefined }> = []
-      const moment = () => ({ at: now, epoch: hearing ? epoch : undefined })
+      const isHearing = () => connected && unheard.every(({ at }) => now - at < 750)
+      const moment = () => ({ at: now, epoch: isHearing() ? epoch : undefined })
+      const forget = (by: "session" | "user" | "tenant") => {
+        if (by === "tenant") memory.forgetAll(now)
+        else memory.forget([by === "user" ? userId : id], now)
+      }
       for (const step of steps) {
         switch (step.do) {
           case "wait":
@@ -76,40 +91,50 @@ describe("SessionMemory", () => {
             break
           case "answer": {
             const reading = readings.shift()
-            if (reading !== undefined) memory.remember(record(reading.version ?? replaced.length), reading)
+            if (reading !== undefined) memory.remember(record(reading.version ?? replaced.length), reading, now)
             break
           }
           case "changeHere":
-            replaced.push({ at: now, here: true })
-            if (step.by === "tenant") memory.forgetAll(now)
-            else memory.forget([step.by === "user" ? userId : id], now)
+            replaced.push({ at: now, how: "here" })
+            forget(step.by)
             break
           case "changeThere":
-            replaced.push({ at: now, here: false })
+            replaced.push({ at: now, how: "there" })
+            if (connected) unheard.push({ at: now, forget: () => forget(step.by) })
+            break
+          case "refreshThere":
+            replaced.push({ at: now, how: "refresh" })
+            break
+          case "hear":
+            for (const said of unheard) said.forget()
+            unheard = []
             break
           case "deaf":
-            hearing = false
+            connected = false
+            unheard = []
             break
           case "gap":
-            hearing = true
+            connected = true
             epoch++
             unheardSince = replaced.length
         }
         const version = versionOf(memory.recall(id, moment()))
         if (version === undefined) continue
-        assert.isTrue(hearing)
-        assert.isAtLeast(version, unheardSince)
-        assert.isFalse(replaced.slice(version).some(({ here }) => here))
-        const end = replaced[version]
-        if (end !== undefined) assert.isBelow(now - end.at, 1000)
+        assert.isTrue(isHearing())
+        for (const [later, { at, how }] of replaced.entries()) {
+          if (later < version) continue
+          assert.notStrictEqual(how, "here")
+          assert.isBelow(now - at, how === "refresh" ? grace + 1000 : 1000)
+          if (how === "there") assert.isAtLeast(later, unheardSince)
+        }
       }
     },
     { arbitrary: { runs: 3000 } }
   )
 
   it("takes from what is left of each period the time that has gone by", () => {
-    const memory = new SessionMemory(10)
-    memory.remember(record(0), { at: 1000, epoch: 1 })
+    const memory = make()
+    memory.remember(record(0), { at: 1000, epoch: 1 }, 1001)
     const found = memory.recall(id, { at: 1500, epoch: 1 })!
     assert.deepStrictEqual(
       [
@@ -123,36 +148,55 @@ describe("SessionMemory", () => {
     )
   })
 
-  it("believes a reading for less than a second", () => {
-    assert.isBelow(believedFor, 1000)
-    const memory = new SessionMemory(10)
-    memory.remember(record(0), { at: 0, epoch: 1 })
+  it("believes a reading for as long as it may", () => {
+    const memory = make()
+    memory.remember(record(0), { at: 0, epoch: 1 }, 0)
     assert.isDefined(memory.recall(id, { at: believedFor - 1, epoch: 1 }))
     assert.isUndefined(memory.recall(id, { at: believedFor, epoch: 1 }))
   })
 
   it("does not believe what was asked for before it forgot, however late the answer", () => {
-    const memory = new SessionMemory(10)
-    memory.forgetAll(10)
-    memory.remember(record(0), { at: 5, epoch: 1 })
-    assert.isUndefined(memory.recall(id, { at: 20, epoch: 1 }))
-    memory.forget([id], 100)
-    memory.forget([UserId.make(1)], 100 + believedFor - 1)
-    memory.remember(record(0), { at: 99, epoch: 1 })
-    assert.isUndefined(memory.recall(id, { at: 100 + believedFor - 2, epoch: 1 }))
+    const all = make()
+    all.forgetAll(10)
+    all.remember(record(0), { at: 5, epoch: 1 }, 20)
+    assert.isUndefined(all.recall(id, { at: 20, epoch: 1 }))
+    for (const forgotten of [id, userId]) {
+      const soon = make()
+      soon.forget([forgotten], 100)
+      soon.forget([UserId.make(1)], 99 + maxPatience)
+      soon.remember(record(0), { at: 100, epoch: 1 }, 99 + maxPatience)
+      assert.isUndefined(soon.recall(id, { at: 99 + maxPatience, epoch: 1 }))
+      const late = make()
+      late.forget([forgotten], 100)
+      late.forget([UserId.make(1)], 100 + maxPatience)
+      late.remember(record(0), { at: 100, epoch: 1 }, 100 + maxPatience)
+      assert.isUndefined(late.recall(id, { at: 100 + maxPatience, epoch: 1 }))
+    }
+  })
+
+  it("forgets every session of a user, and no one else's", () => {
+    const memory = make()
+    const [second, others] = [1, 2].map((n) => SessionId.make(`01890000-0000-7000-8000-00000000000${n}`))
+    const theirs = { ...record(0, others), user: { ...record(0).user, id: UserId.make(8) } }
+    for (const read of [record(0), record(0, second), theirs]) memory.remember(read, { at: 0, epoch: 1 }, 1)
+    memory.forget([userId], 2)
+    const known = [id, second!, others!].map((id) => memory.recall(id, { at: 3, epoch: 1 }) !== undefined)
+    assert.deepStrictEqual(known, [false, false, true])
   })
 
   it("keeps the newer of two readings, whichever comes in last", () => {
-    const memory = new SessionMemory(10)
-    memory.remember(record(2), { at: 20, epoch: 1 })
-    memory.remember(record(1), { at: 10, epoch: 1 })
+    const memory = make()
+    memory.remember(record(2), { at: 20, epoch: 1 }, 21)
+    memory.remember(record(1), { at: 10, epoch: 1 }, 22)
     assert.strictEqual(versionOf(memory.recall(id, { at: 30, epoch: 1 })), 2)
   })
 
   it("holds no more readings than it may", () => {
-    const memory = new SessionMemory(3)
+    const memory = make(3)
     const ids = [1, 2, 3, 4].map((n) => SessionId.make(`0189000${n}-0000-7000-8000-000000000000`))
-    for (const [index, sessionId] of ids.entries()) memory.remember(record(0, sessionId), { at: index, epoch: 1 })
+    for (const [index, sessionId] of ids.entries()) {
+      memory.remember(record(0, sessionId), { at: index, epoch: 1 }, index)
+    }
     assert.deepStrictEqual(ids.map((sessionId) => memory.recall(sessionId, { at: 5, epoch: 1 }) !== undefined), [
       false,
       true,

@@ -303,6 +303,25 @@ describe("PgliteStream", () => {
       await hangUp(next.stream)
     })
   }
+
+  it("hears in each session what is committed on its channels", async () => {
+    const attentive = new PgliteGate(db, ["here"])
+    const heard: Array<string> = []
+    const leave = attentive.attend("here", (payload) => heard.push(payload))
+    attentive.attend("elsewhere", (payload) => heard.push(payload))
+    const first = await begin(attentive)
+    await first.write(statement("notify here, 'one'"), statement("notify elsewhere, 'nothing'"))
+    await first.write(statement("begin"), statement("notify here, 'rolled back'"), statement("rollback"))
+    await first.write(query("begin; notify here, 'two'; notify here, 'three'; commit"))
+    await first.write(statement("begin"), statement("notify here, 'cut off'"))
+    await hangUp(first.stream)
+    const second = await begin(attentive)
+    await second.write(statement("notify here, 'four'"))
+    leave()
+    await second.write(statement("notify here, 'nothing'"))
+    assert.deepStrictEqual(heard, ["one", "two", "three", "four"])
+    await hangUp(second.stream)
+  })
 })
 
 describe("PgliteStream, over a PGlite that has failed", () => {

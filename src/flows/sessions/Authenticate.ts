@@ -1,5 +1,5 @@
 // A session token becomes a principal, by its row alone: nothing is believed that the database does not say now, or said
-// less than a second ago where nothing is known to have changed since.
+// before where nothing is known to have changed since.
 import { Effect, Option, type Redacted } from "effect"
 import type { SessionPrincipal } from "../../domain/Principal.ts"
 import {
