@@ -110,8 +110,8 @@ export class Queries extends Context.Service<Queries, {
       const sql = yield* PgClient
       const { maxConnections = 10 }: PgPoolConfig = sql.config
       // Those who met a lock wait among themselves: a row that stays locked holds up no transaction on another.
-      const turns = yield* Semaphore.make(Math.max(1, Math.floor(maxConnections / 4)))
-      const afterALock = yield* Semaphore.make(Math.max(1, Math.floor(maxConnections / 4)))
+      const turns = yield* Semaphore.make(Math.max(1, Math.round(maxConnections / 4)))
+      const afterALock = yield* Semaphore.make(Math.max(1, Math.round(maxConnections / 4)))
       const scans = yield* PartitionedSemaphore.make<TenantId>({ permits: 1 })
       const contended = new Map<string, number>()
 
