@@ -10,6 +10,7 @@ import { noPong, slowConsumer, tooManyFrames } from "../ws/CloseCodes.ts"
 import { subprotocol } from "../ws/Handshake.ts"
 import { SocketPolicy } from "../ws/SocketPolicy.ts"
 import type { Wire, WireListener } from "../ws/Wire.ts"
+import { makeFraming } from "./TextFrame.ts"
 
 /** The heartbeat is spread over so many turns, so that a full house is not pinged in one. */
 const slots = 16
@@ -31,6 +32,7 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
   const maxPings = policy.inboundBurst + policy.inboundPerSecond * Duration.toSeconds(policy.pingEvery)
   const open = Array.makeBy(slots, () => new Set<ServerWebSocket>())
   let nextSlot = 0
+  const framed = makeFraming()
 
   const countClose = (code: number) =>
     Metric.withAttributes(socketCloses, { code: String(code) }).updateUnsafe(1, context)
@@ -42,6 +44,7 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
     /** Of the frames that wait. */
     #longest = 0
     #listener: WireListener | undefined
+    #connection: Duplex | undefined
 
     constructor(address: null, _protocols: undefined, options: object) {
       // What `WebSocketServer` passes, of which the published types know the first only.
@@ -81,6 +84,12 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
       return super.emit(event, ...args)
     }
 
+    /** Named in the turn in which the handshake was answered. */
+    over(connection: Duplex): this {
+      this.#connection = connection
+      return this
+    }
+
     listen(listener: WireListener): void {
       this.#listener = listener
     }
@@ -92,14 +101,16 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
 
     /**
      * The queue may hold `outboxBytes` beside its longest frame, and one frame more: a client that reads too slowly for
-     * that is closed, and none because the list of a full channel takes a moment to arrive.
+     * that is closed, and none because the list of a full channel takes a moment to arrive. Written past the library, which
+     * would encode a text for each of its hearers: without compression it holds nothing back that this could overtake.
      */
-    override send(data: any, ...rest: Array<any>): void {
+    override send(text: string): void {
       if (this.readyState !== this.OPEN) return
       const waiting = this.bufferedAmount
       if (waiting > policy.outboxBytes + this.#longest) return this.#closeBy(slowConsumer)
-      this.#longest = Math.max(waiting === 0 ? 0 : this.#longest, Buffer.byteLength(data))
-      super.send(data, ...rest as [])
+      const frame = framed(text)
+      this.#longest = Math.max(waiting === 0 ? 0 : this.#longest, frame.length)
+      this.#connection?.write(frame)
     }
 
     beat(): void {
@@ -143,7 +154,7 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
     handleProtocols: (protocols: Set<string>) => protocols.has(subprotocol) ? subprotocol : false
   } as NodeWS.ServerOptions)
   return (request, socket, head, use) =>
-    sockets.handleUpgrade(request, socket, head, (opened) => use(opened as unknown as ServerWebSocket))
+    sockets.handleUpgrade(request, socket, head, (opened) => use((opened as unknown as ServerWebSocket).over(socket)))
 })
 
 /** The code that `ws` closes with of itself when its receiver fails, by the error's own code. */
