@@ -70,7 +70,7 @@ export const answeringItself = <R>(
 ): Effect.Effect<void, never, R> =>
   Effect.catch(
     handler,
-    (error) => connection.send({ type: "error", payload: refusal(error), ...idOf(frame) })
+    (error) => Effect.sync(() => connection.send({ type: "error", payload: refusal(error), ...idOf(frame) }))
   )
 
 /** Runs a handler that has nothing to say but that it is done. */
@@ -78,11 +78,11 @@ export const answering = <R>(
   connection: Connection,
   frame: Framed,
   handler: Effect.Effect<void, Refusal, R>
-): Effect.Effect<void, never, R> =>
-  answeringItself(
+): Effect.Effect<void, never, R> => {
+  const { id } = frame
+  return answeringItself(
     connection,
     frame,
-    frame.id === undefined
-      ? handler
-      : Effect.andThen(handler, connection.send({ type: "ok", payload: {}, id: frame.id }))
+    id === undefined ? handler : Effect.map(handler, () => connection.send({ type: "ok", payload: {}, id }))
   )
+}

@@ -1,14 +1,13 @@
 // The open sockets of this instance. A socket lives exactly as long as its session: what ends a session closes it within
 // a second, and nothing else does. What is not known (the database is away) closes nothing.
 import { Array, Clock, Context, Duration, Effect, Latch, Layer, Metric, PubSub, Schedule } from "effect"
-import * as SecureRandom from "effect/crypto/SecureRandom"
 import type { Socket } from "effect/socket"
 import type { Event } from "../domain/Event.ts"
 import type { SessionId, UserId } from "../domain/Ids.ts"
 import type { SessionPrincipal } from "../domain/Principal.ts"
 import type { SessionRecord } from "../domain/Session.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
-import { sockets } from "../Metrics.ts"
+import { socketCloses, sockets } from "../Metrics.ts"
 import { EventBus } from "../services/EventBus.ts"
 import { TokenStore } from "../services/TokenStore.ts"
 import {
@@ -45,9 +44,9 @@ interface Tracked {
 
 export class Registry extends Context.Service<Registry, {
   /** Adds a socket, at once. While draining, or for a user who has too many, it is added closed. */
-  readonly add: (principal: SessionPrincipal, wire: Wire) => Effect.Effect<Connection>
+  readonly add: (principal: SessionPrincipal, wire: Wire) => Connection
   /** For a socket that is gone. */
-  readonly remove: (connection: Connection) => Effect.Effect<void>
+  readonly remove: (connection: Connection) => void
   /**
    * Refuses new sockets, closes the open ones a few at a time and waits for them to go, no longer than a client may
    * take to answer a close. Done once, however often it is called.
@@ -56,12 +55,12 @@ export class Registry extends Context.Service<Registry, {
   /** Whether the user has as many sockets open here as one may. */
   readonly isFull: (userId: UserId) => boolean
 }>()("roomkey/ws/Registry") {
-  static readonly layerNoRandom = Layer.effect(
+  static readonly layer = Layer.effect(
     Registry,
     Effect.gen(function* () {
       const store = yield* TokenStore
       const bus = yield* EventBus
-      const random = yield* SecureRandom.SecureRandom
+      const context = yield* Effect.context<never>()
       const clock = yield* Clock.Clock
       const policy = yield* SocketPolicy
       const tellBefore = Duration.toSeconds(policy.tokenExpiringBefore)
@@ -95,46 +94,48 @@ export class Registry extends Context.Service<Registry, {
 
       const isFull = (userId: UserId) => (perUser.get(userId) ?? 0) >= policy.maxPerUser
 
-      const counted = (userId: UserId, change: number) =>
-        Effect.suspend(() => {
-          count += change
-          const ofUser = (perUser.get(userId) ?? 0) + change
-          if (ofUser === 0) perUser.delete(userId)
-          else perUser.set(userId, ofUser)
-          if (count === 0) empty.openUnsafe()
-          else empty.closeUnsafe()
-          return Metric.update(sockets, count)
-        })
+      const countClose = (code: number): void =>
+        Metric.withAttributes(socketCloses, { code: String(code) }).updateUnsafe(1, context)
 
-      const add = Effect.fnUntraced(function* (principal: SessionPrincipal, wire: Wire) {
-        const connection = new Connection(yield* random.uuidV4(), principal, wire)
+      const counted = (userId: UserId, change: number): void => {
+        count += change
+        const ofUser = (perUser.get(userId) ?? 0) + change
+        if (ofUser === 0) perUser.delete(userId)
+        else perUser.set(userId, ofUser)
+        if (count === 0) empty.openUnsafe()
+        else empty.closeUnsafe()
+        sockets.updateUnsafe(count, context)
+      }
+
+      const add = (principal: SessionPrincipal, wire: Wire): Connection => {
+        // @effect-diagnostics-next-line cryptoRandomUUID:off -- drawn from a pool, where `SecureRandom` asks the system each time
+        const connection = new Connection(crypto.randomUUID(), principal, wire, countClose)
         const { sessionId, user } = principal
         const full = isFull(user.id)
         const tracked = track(connection)
         const ofSession = sessions.get(sessionId)
         if (ofSession === undefined) sessions.set(sessionId, new Set([tracked]))
         else ofSession.add(tracked)
-        yield* counted(user.id, 1)
-        if (draining) yield* connection.close(restarting)
-        else if (full) yield* connection.close(tooManySockets)
+        counted(user.id, 1)
+        if (draining) connection.close(restarting)
+        else if (full) connection.close(tooManySockets)
         return connection
-      })
+      }
 
-      const remove = (connection: Connection): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          const { sessionId, user } = connection.principal
-          const ofSession = sessions.get(sessionId)
-          for (const tracked of ofSession ?? []) {
-            if (tracked.connection === connection) ofSession?.delete(tracked)
-          }
-          if (ofSession?.size === 0) sessions.delete(sessionId)
-          return Effect.andThen(connection.gone(), counted(user.id, -1))
-        })
+      const remove = (connection: Connection): void => {
+        const { sessionId, user } = connection.principal
+        const ofSession = sessions.get(sessionId)
+        for (const tracked of ofSession ?? []) {
+          if (tracked.connection === connection) ofSession?.delete(tracked)
+        }
+        if (ofSession?.size === 0) sessions.delete(sessionId)
+        counted(user.id, -1)
+        connection.gone()
+      }
 
-      const closeSession = (sessionId: SessionId, event: Socket.CloseEvent) =>
-        Effect.forEach([...sessions.get(sessionId) ?? []], ({ connection }) => connection.close(event), {
-          discard: true
-        })
+      const closeSession = (sessionId: SessionId, event: Socket.CloseEvent): void => {
+        for (const { connection } of sessions.get(sessionId) ?? []) connection.close(event)
+      }
 
       /** Before many are closed one by one, each of whose departure would be told to all that are still to be. */
       const leaving = (sessionIds: ReadonlyArray<SessionId>): void => {
@@ -144,25 +145,24 @@ export class Registry extends Context.Service<Registry, {
       }
 
       /** What a session's row, read just now, means for its sockets. */
-      const applyRecord = (sessionId: SessionId, record: SessionRecord | undefined): Effect.Effect<void> => {
+      const applyRecord = (sessionId: SessionId, record: SessionRecord | undefined): void => {
         const over = record === undefined ? sessionRevoked : endOf(record)
         if (over !== undefined) return closeSession(sessionId, over)
         const left = leftOf(record!)
         const now = seconds()
-        return Effect.forEach([...sessions.get(sessionId) ?? []], (tracked) => {
+        for (const tracked of sessions.get(sessionId) ?? []) {
           const endsAt = now + left
           // Readings of one and the same end differ by a round trip; a refresh moves it by more.
           if (endsAt > tracked.endsAt + 1) tracked.told = false
           tracked.endsAt = endsAt
           tracked.dueAt = left > tellBefore ? endsAt - tellBefore : endsAt
-          if (left > tellBefore || tracked.told) return Effect.void
+          if (left > tellBefore || tracked.told) continue
           tracked.told = true
-          return Effect.flatMap(instantIn(left), (expiresAt) =>
-            tracked.connection.send({
-              type: "token_expiring",
-              payload: { expires_at: expiresAt, expires_in: Math.max(0, Math.floor(left)) }
-            }))
-        }, { discard: true })
+          tracked.connection.send({
+            type: "token_expiring",
+            payload: { expires_at: instantIn(clock, left), expires_in: Math.max(0, Math.floor(left)) }
+          })
+        }
       }
 
       const readAgain = Effect.fnUntraced(function* (
@@ -170,7 +170,9 @@ export class Registry extends Context.Service<Registry, {
       ): Effect.fn.Return<void, StoreUnavailable> {
         const records = new Map((yield* store.findAll(sessionIds)).map((record) => [record.id, record]))
         leaving(sessionIds.filter((id) => isOver(records.get(id))))
-        yield* Effect.forEach(sessionIds, (id) => applyRecord(id, records.get(id)), { discard: true })
+        yield* Effect.forEach(sessionIds, (id) => Effect.sync(() => applyRecord(id, records.get(id))), {
+          discard: true
+        })
       })
 
       const sweep = Effect.suspend(() => {
@@ -204,7 +206,9 @@ export class Registry extends Context.Service<Registry, {
             }
             leaving(event.sessionIds)
             const close = event.reason === "user_banned" ? userBanned : sessionRevoked
-            return Effect.forEach(event.sessionIds, (id) => closeSession(id, close), { discard: true })
+            return Effect.forEach(event.sessionIds, (id) => Effect.sync(() => closeSession(id, close)), {
+              discard: true
+            })
           }
           // A socket knows its user and tenant as they were when it was opened.
           case "UserChanged":
@@ -227,9 +231,7 @@ export class Registry extends Context.Service<Registry, {
         const perStep = Math.max(1, Math.ceil(open.length / steps))
         for (let next = 0; next < open.length; next += perStep) {
           if (next > 0) yield* Effect.sleep(drainStep)
-          yield* Effect.forEach(open.slice(next, next + perStep), ({ connection }) => connection.close(restarting), {
-            discard: true
-          })
+          for (const { connection } of open.slice(next, next + perStep)) connection.close(restarting)
         }
         yield* Effect.timeoutOption(empty.await, policy.closeTimeout)
       }).pipe(Effect.asVoid, Effect.cached)
@@ -247,8 +249,6 @@ export class Registry extends Context.Service<Registry, {
       return Registry.of({ add, drain, isFull, remove })
     })
   )
-
-  static readonly layer = this.layerNoRandom.pipe(Layer.provide(SecureRandom.layerWebCrypto))
 }
 
 /** The loops outlive whatever happens in one turn: without them no revocation would reach a socket. */

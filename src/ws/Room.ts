@@ -1,6 +1,5 @@
 // One channel as this instance sees it: its own members, whom it decides about and tells, and those of other instances, as
 // their rows say. Everything here happens in one step, and nothing waits.
-import { Effect, Scheduler } from "effect"
 import { type Member as WireMember, toMember } from "../api/Member.ts"
 import { isMuted, type Member, type Seat } from "../domain/Channel.ts"
 import type { ChannelId } from "../domain/Ids.ts"
@@ -27,10 +26,6 @@ export interface Entry {
   /** Whether the next change is told to the member too, who did not make it. */
   tellsItself: boolean
 }
-
-/** Nothing else runs in between, nor interrupts it: what is told of one change is not overtaken by the next. */
-export const atOnce = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.uninterruptible(Effect.provideService(effect, Scheduler.PreventSchedulerYield, true))
 
 type PresenceType = "user_joined" | "user_left" | "user_updated"
 

@@ -29,7 +29,7 @@ import { PresenceStore, type RemoteMember } from "../services/PresenceStore.ts"
 import { type Heard, RoomBus } from "../services/RoomBus.ts"
 import type { Connection } from "./Connection.ts"
 import { type Batch, Outbox } from "./Outbox.ts"
-import { atOnce, type Entry, type Local, presenceFrame, Room, seated } from "./Room.ts"
+import { type Entry, type Local, presenceFrame, Room, seated } from "./Room.ts"
 import { SocketPolicy } from "./SocketPolicy.ts"
 
 /** Three may be missed before the others take this instance's members for gone. */
@@ -95,6 +95,7 @@ export class Rooms extends Context.Service<Rooms, {
       const bus = yield* RoomBus
       const lifecycle = yield* Lifecycle
       const policy = yield* SocketPolicy
+      const context = yield* Effect.context<never>()
 
       const rooms = new Map<ChannelId, Room>()
       const places = new Map<Connection, Place>()
@@ -141,7 +142,7 @@ export class Rooms extends Context.Service<Rooms, {
 
       const dropped = (count: number) => count === 0 ? Effect.void : Metric.update(relaysDropped, count)
 
-      const counted = Effect.suspend(() => Metric.update(channelMembers, places.size))
+      const countMembers = (): void => channelMembers.updateUnsafe(places.size, context)
 
       const placeOf = (connection: Connection): Effect.Effect<Place, NotInChannel> => {
         const place = places.get(connection)
@@ -170,20 +171,19 @@ export class Rooms extends Context.Service<Rooms, {
       }
 
       /** From its place, and from everybody's list: unless all of them are on their way out. */
-      const depart = (place: Place, alone = true): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          const { entry, room } = place
-          const { connection } = entry.local
-          const { connectionId } = entry.member
-          if (places.get(connection) !== place) return Effect.void
-          places.delete(connection)
-          connection.whenClosed = Effect.void
-          room.delete(connectionId)
-          write(room, connectionId)
-          closeIfEmpty(room)
-          if (alone && !lifecycle.draining()) room.tell(presenceFrame("user_left", entry.member))
-          return counted
-        }).pipe(atOnce)
+      const depart = (place: Place, alone = true): void => {
+        const { entry, room } = place
+        const { connection } = entry.local
+        const { connectionId } = entry.member
+        if (places.get(connection) !== place) return
+        places.delete(connection)
+        connection.whenClosed = undefined
+        room.delete(connectionId)
+        write(room, connectionId)
+        closeIfEmpty(room)
+        if (alone && !lifecycle.draining()) room.tell(presenceFrame("user_left", entry.member))
+        countMembers()
+      }
 
       const usersFrame = (room: Room, id: FrameId | undefined): string =>
         JSON.stringify({
@@ -202,40 +202,43 @@ export class Rooms extends Context.Service<Rooms, {
         update(place, seated(member, seat), by)
       }
 
-      const enter = Effect.fnUntraced(function* (
+      const enter = (
         room: Room,
         connection: Connection,
         requested: Role | undefined,
         seat: Seat,
         id: FrameId | undefined
-      ) {
-        if (connection.closed) return
-        const before = places.get(connection)
-        if (before?.room === room) {
-          before.entry.local.requested = requested
-          reseat(before, seat, "Itself")
-          return connection.tell(usersFrame(room, id))
-        }
-        if (room.members.size >= policy.maxMembers) return yield* new ChannelFull({ channelId: room.channelId })
-        if (before !== undefined) yield* depart(before)
-        const { user } = connection.principal
-        const member: Member = {
-          connectionId: connection.id,
-          channelId: room.channelId,
-          user,
-          role: seat.role,
-          mutedByItself: false,
-          mutedBy: seat.mutedBy,
-          speaking: false
-        }
-        room.add(member, { connection, requested, maySpeak: seat.maySpeak })
-        const place = { room, entry: room.locals.get(connection.id)! }
-        places.set(connection, place)
-        connection.whenClosed = depart(place)
-        write(room, connection.id)
-        connection.tell(usersFrame(room, id))
-        yield* counted
-      }, atOnce)
+      ): Effect.Effect<void, ChannelFull> =>
+        Effect.suspend(() => {
+          if (connection.closed) return Effect.void
+          const before = places.get(connection)
+          if (before?.room === room) {
+            before.entry.local.requested = requested
+            reseat(before, seat, "Itself")
+            connection.tell(usersFrame(room, id))
+            return Effect.void
+          }
+          if (room.members.size >= policy.maxMembers) return Effect.fail(new ChannelFull({ channelId: room.channelId }))
+          if (before !== undefined) depart(before)
+          const { user } = connection.principal
+          const member: Member = {
+            connectionId: connection.id,
+            channelId: room.channelId,
+            user,
+            role: seat.role,
+            mutedByItself: false,
+            mutedBy: seat.mutedBy,
+            speaking: false
+          }
+          room.add(member, { connection, requested, maySpeak: seat.maySpeak })
+          const place = { room, entry: room.locals.get(connection.id)! }
+          places.set(connection, place)
+          connection.whenClosed = () => depart(place)
+          write(room, connection.id)
+          connection.tell(usersFrame(room, id))
+          countMembers()
+          return Effect.void
+        })
 
       /** The members of other instances, read once for all who wait. */
       const load = (room: Room): Effect.Effect<void, StoreUnavailable> =>
@@ -470,11 +473,12 @@ export class Rooms extends Context.Service<Rooms, {
         for (const relay of early) if (!unreadMembers.has(relay.from)) deliver(relay)
       })
 
-      const expel = ({ entry: { local, member } }: Place, code: "removed_from_channel" | "channel_deleted") =>
-        Effect.suspend(() => {
-          local.connection.tell(presenceFrame("user_left", member))
-          return local.connection.send({ type: "error", payload: { code, detail: expulsion[code] } })
-        })
+      const expel = (place: Place, code: "removed_from_channel" | "channel_deleted"): void => {
+        const { local: { connection }, member } = place.entry
+        connection.tell(presenceFrame("user_left", member))
+        connection.send({ type: "error", payload: { code, detail: expulsion[code] } })
+        depart(place, code === "removed_from_channel")
+      }
 
       const reviewRoom = Effect.fnUntraced(function* (room: Room, whom: Set<UserId> | "Everybody") {
         const locals = [...room.locals.values()].filter(({ member }) =>
@@ -500,10 +504,7 @@ export class Rooms extends Context.Service<Rooms, {
           if (place?.entry !== entry) continue
           const seat = seats?.[index]
           if (seat !== undefined && Option.isSome(seat)) reseat(place, seat.value, "Others")
-          else {
-            const code = seats === undefined ? "channel_deleted" : "removed_from_channel"
-            yield* atOnce(Effect.andThen(expel(place, code), depart(place, seats !== undefined)))
-          }
+          else yield* Effect.sync(() => expel(place, seats === undefined ? "channel_deleted" : "removed_from_channel"))
         }
       })
 
@@ -608,7 +609,7 @@ export class Rooms extends Context.Service<Rooms, {
       )
       return Rooms.of({
         join,
-        leave: (connection) => Effect.flatMap(placeOf(connection), depart),
+        leave: (connection) => Effect.map(placeOf(connection), (place) => depart(place)),
         mute,
         speak,
         relay,

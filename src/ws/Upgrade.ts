@@ -2,7 +2,8 @@
 // the answer: a socket that says nothing has none. A client that sends faster than it is served waits in its own
 // connection.
 import { Clock, Context, Effect, type Fiber, References } from "effect"
-import type { ClientFrame, ServerFrame } from "../api/Frames.ts"
+import type { Socket } from "effect/socket"
+import type { ClientFrame } from "../api/Frames.ts"
 import { toIceServer } from "../api/IceServers.ts"
 import { toUser } from "../api/User.ts"
 import type { SessionPrincipal } from "../domain/Principal.ts"
@@ -38,15 +39,14 @@ export const socketOpener = Effect.gen(function* () {
     policy: yield* SocketPolicy,
     clock: yield* Clock.Clock
   }
-  return Effect.fnUntraced(function* (principal: SessionPrincipal, opener: Opener) {
-    const { servers } = yield* ice.forUser(principal.user.id)
-    const iceServers = servers.map(toIceServer)
-    const expiresAt = yield* instantIn(principal.expiresIn)
-    return (wire: Wire): void => {
-      const connection = Effect.runSyncWith(context)(registry.add(principal, wire))
-      wire.listen(new Served(service, connection, wire, opener))
-      connection.tell(JSON.stringify(
-        {
+  return (principal: SessionPrincipal, opener: Opener): Effect.Effect<(wire: Wire) => void> =>
+    Effect.map(ice.forUser(principal.user.id), ({ servers }) => {
+      const iceServers = servers.map(toIceServer)
+      const expiresAt = instantIn(service.clock, principal.expiresIn)
+      return (wire) => {
+        const connection = registry.add(principal, wire)
+        wire.listen(new Served(service, connection, wire, opener))
+        connection.send({
           type: "ready",
           payload: {
             connection_id: connection.id,
@@ -55,10 +55,9 @@ export const socketOpener = Effect.gen(function* () {
             expires_at: expiresAt,
             ice_servers: iceServers
           }
-        } satisfies ServerFrame
-      ))
-    }
-  })
+        })
+      }
+    })
 })
 
 type Needs = Effect.Services<ReturnType<typeof dispatch>>
@@ -123,12 +122,10 @@ class Served implements WireListener {
   }
 
   gone(code: number): void {
-    this.#run(
-      Effect.andThen(
-        this.#service.registry.remove(this.#connection),
-        Effect.annotateLogs(Effect.logDebug("Socket gone"), { code })
-      )
-    )
+    this.#run(Effect.suspend(() => {
+      this.#service.registry.remove(this.#connection)
+      return Effect.annotateLogs(Effect.logDebug("Socket gone"), { code })
+    }))
     // Only now, or what waits would be answered next.
     this.#answering?.interruptUnsafe()
   }
@@ -167,32 +164,32 @@ class Served implements WireListener {
   #answerTo(data: string | Uint8Array): Effect.Effect<void, never, Needs> {
     return Effect.suspend(() => this.#handle(data)).pipe(
       Effect.catchDefect((defect) =>
-        Effect.logError("A frame's handler failed", defect).pipe(
-          Effect.andThen(this.#connection.close(internalError))
-        )
+        Effect.map(Effect.logError("A frame's handler failed", defect), () => this.#connection.close(internalError))
       )
     )
   }
 
   #handle(data: string | Uint8Array): Effect.Effect<void, never, Needs> {
     const connection = this.#connection
-    const { maxBadInARow } = this.#service.policy
-    if (!this.#take(1 + Math.floor(data.length / charactersPerFrame))) return connection.close(tooManyFrames)
-    if (typeof data !== "string") return connection.close(badMessages)
+    if (!this.#take(1 + Math.floor(data.length / charactersPerFrame))) return this.#refuse(tooManyFrames)
+    if (typeof data !== "string") return this.#refuse(badMessages)
     const decoded = decode(data)
     if (decoded._tag === "Frame") {
       this.#badInARow = 0
       const extra = cost(decoded.frame)
-      return extra > 0 && !this.#take(extra) ? connection.close(tooManyFrames) : dispatch(connection, decoded.frame)
+      return extra > 0 && !this.#take(extra) ? this.#refuse(tooManyFrames) : dispatch(connection, decoded.frame)
     }
-    connection.tell(JSON.stringify(
-      {
-        type: "error",
-        payload: { code: "invalid_request", detail: decoded.detail },
-        ...(decoded.id === undefined ? {} : { id: decoded.id })
-      } satisfies ServerFrame
-    ))
-    return ++this.#badInARow >= maxBadInARow ? connection.close(badMessages) : Effect.void
+    connection.send({
+      type: "error",
+      payload: { code: "invalid_request", detail: decoded.detail },
+      ...(decoded.id === undefined ? {} : { id: decoded.id })
+    })
+    return ++this.#badInARow >= this.#service.policy.maxBadInARow ? this.#refuse(badMessages) : Effect.void
+  }
+
+  #refuse(event: Socket.CloseEvent): Effect.Effect<void> {
+    this.#connection.close(event)
+    return Effect.void
   }
 
   #take(frames: number): boolean {

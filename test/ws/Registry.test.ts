@@ -299,12 +299,12 @@ describe("Registry", () => {
       const fake = yield* fakeSocket()
       const gone = yield* Effect.gen(function* () {
         const registry = yield* Registry
-        const connection = yield* registry.add(principal(sessionId(2)), fake.wire)
-        yield* registry.remove(connection)
+        const connection = registry.add(principal(sessionId(2)), fake.wire)
+        registry.remove(connection)
         return connection
       }).pipe(Effect.provideContext(context))
-      yield* gone.sendText("{}")
-      yield* gone.close(new Socket.CloseEvent(4401))
+      gone.tell("{}")
+      gone.close(new Socket.CloseEvent(4401))
       assert.deepStrictEqual(yield* fake.rest, [])
     }))
 

@@ -1,6 +1,6 @@
-import type { Effect } from "effect"
+import { Effect } from "effect"
 import type { Ping } from "../../api/Frames.ts"
 import type { Connection } from "../Connection.ts"
 
 export const ping = (connection: Connection, frame: typeof Ping.Type): Effect.Effect<void> =>
-  connection.send({ type: "pong", payload: {}, ...(frame.id === undefined ? {} : { id: frame.id }) })
+  Effect.sync(() => connection.send({ type: "pong", payload: {}, ...(frame.id === undefined ? {} : { id: frame.id }) }))
