@@ -1,15 +1,18 @@
 // GET /ws: who may open a socket. Everything is refused before the upgrade, as an ordinary HTTP answer. Whoever is let in
 // is so before there is a request: what the HTTP platform keeps of one, a socket would keep for hours.
-import { Cause, Effect, Exit, Layer, type Redacted } from "effect"
+import { Cause, Context, Effect, Exit, Layer, type Redacted, References } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
 import * as Problems from "../api/Problems.ts"
-import { authenticate } from "../flows/sessions/Authenticate.ts"
+import type { SessionPrincipal } from "../domain/Principal.ts"
+import { authenticate, recallPrincipal } from "../flows/sessions/Authenticate.ts"
 import { redeemTicket } from "../flows/sessions/RedeemTicket.ts"
 import { AuditLog } from "../services/AuditLog.ts"
 import { Caller } from "../services/Caller.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
+import { RecentSessions } from "../services/RecentSessions.ts"
+import { TokenCodec } from "../services/TokenCodec.ts"
 import { handshakeProblem, originAllowed, type Presentation, presented } from "./Handshake.ts"
 import { Handshakes, type Offer } from "./Handshakes.ts"
 import { Registry } from "./Registry.ts"
@@ -39,11 +42,30 @@ const byTicket = (ticket: Redacted.Redacted) =>
     })
   )
 
-const admit = Effect.fnUntraced(function* ({ headers, method, searchParams }: Presentation & { method: string }) {
+type Handshake = Presentation & { readonly method: string }
+
+/** What a handshake is refused for although its credential is good. */
+const objection = (
+  principal: SessionPrincipal,
+  { headers, method, searchParams }: Handshake,
+  registry: Registry["Service"]
+) => {
+  const appId = searchParams["app_id"]
+  if (appId !== undefined && appId !== principal.appId) return new Problems.AppMismatch({})
+  if (!originAllowed(principal.allowedOrigins, headers["origin"])) return new Problems.OriginRefused({})
+  const detail = handshakeProblem(method, headers)
+  if (detail !== undefined) return new Problems.InvalidRequest({ detail })
+  if (registry.isFull(principal.user.id)) {
+    return new Problems.RateLimited({ detail: "The user has too many sockets open" })
+  }
+  return undefined
+}
+
+const admit = Effect.fnUntraced(function* (handshake: Handshake) {
   const lifecycle = yield* Lifecycle
   const registry = yield* Registry
   if (lifecycle.draining()) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
-  const credential = presented({ headers, searchParams })
+  const credential = presented(handshake)
   if (credential._tag === "Conflict") {
     return yield* new Problems.InvalidRequest({ detail: "The request carries different credentials: send one" })
   }
@@ -53,15 +75,24 @@ const admit = Effect.fnUntraced(function* ({ headers, method, searchParams }: Pr
   const principal = credential._tag === "Ticket"
     ? yield* byTicket(credential.ticket)
     : yield* byToken(credential.token, credential.inQuery)
-  const appId = searchParams["app_id"]
-  if (appId !== undefined && appId !== principal.appId) return yield* new Problems.AppMismatch({})
-  if (!originAllowed(principal.allowedOrigins, headers["origin"])) return yield* new Problems.OriginRefused({})
-  const detail = handshakeProblem(method, headers)
-  if (detail !== undefined) return yield* new Problems.InvalidRequest({ detail })
-  if (registry.isFull(principal.user.id)) {
-    return yield* new Problems.RateLimited({ detail: "The user has too many sockets open" })
+  const problem = objection(principal, handshake, registry)
+  return problem === undefined ? principal : yield* problem
+})
+
+/** Whom `admit` would let in without asking anybody. Nothing says nothing: who is refused, is so by `admit`. */
+const recaller = Effect.gen(function* () {
+  const lifecycle = yield* Lifecycle
+  const registry = yield* Registry
+  const codec = yield* TokenCodec
+  const recent = yield* RecentSessions
+  return (handshake: Handshake): SessionPrincipal | undefined => {
+    if (lifecycle.draining()) return undefined
+    const credential = presented(handshake)
+    if (credential._tag !== "Token") return undefined
+    const principal = recallPrincipal(credential.token, codec, recent)
+    if (principal === undefined || credential.inQuery && !principal.queryTokens) return undefined
+    return objection(principal, handshake, registry) === undefined ? principal : undefined
   }
-  return principal
 })
 
 /** Why a handshake was not let in, by its request's `source`: it is asked once. */
@@ -76,21 +107,25 @@ export const doorLayer = Layer.effectDiscard(Effect.gen(function* () {
   const openSocket = yield* socketOpener
   const context = yield* Effect.context<Effect.Services<ReturnType<typeof admit>>>()
 
-  const answer = Effect.fnUntraced(function* (offer: Offer) {
-    const { caller, requestId } = offer
-    const principal = yield* admit(offer)
-    const open = yield* openSocket(principal, { caller, requestId })
-    yield* audit.countSocket(principal.tenantId)
-    offer.accept(open)
-  })
+  const recall = yield* recaller
+
+  const open = (offer: Offer, principal: SessionPrincipal) =>
+    Effect.flatMap(
+      openSocket(principal, { caller: offer.caller, requestId: offer.requestId }),
+      (use) => Effect.map(audit.countSocket(principal.tenantId), () => offer.accept(use))
+    )
 
   yield* handshakes.receive((offer) => {
-    const fiber = Effect.runForkWith(context)(
-      answer(offer).pipe(
-        Effect.annotateLogs("requestId", offer.requestId),
-        Effect.provideService(Caller, offer.caller)
+    const principal = recall(offer)
+    const answered = principal === undefined
+      ? Effect.flatMap(admit(offer), (admitted) => open(offer, admitted))
+      : open(offer, principal)
+    const fiber = Effect.runForkWith(
+      context.pipe(
+        Context.add(Caller, offer.caller),
+        Context.add(References.CurrentLogAnnotations, { requestId: offer.requestId })
       )
-    )
+    )(answered)
     fiber.addObserver((exit) => {
       if (Exit.isSuccess(exit)) return
       refusals.set(offer.source, exit.cause)
