@@ -28,12 +28,12 @@ const writeStatement = `
 with event as (
   select * from jsonb_to_recordset($1::jsonb) as event (
     tenant_id bigint, age float8, type text, actor text, api_key_id uuid, user_id bigint, session_id uuid,
-    address text, user_agent text, detail jsonb
+    address text, user_agent text, detail jsonb, sockets int
   )
 ), counted as (
   insert into usage_days as u (tenant_id, day, sign_ins, sockets)
   select tenant_id, (now() at time zone 'utc')::date,
-    count(*) filter (where type = 'signed_in'), count(*) filter (where type = '${socketOpened}')
+    count(*) filter (where type = 'signed_in'), coalesce(sum(sockets), 0)
   from event where type in ('signed_in', '${socketOpened}')
   group by tenant_id order by tenant_id
   on conflict (tenant_id, day) do update
@@ -115,6 +115,8 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
     const countRows = rows(CountRow)
     const periodRows = rows(PeriodRow)
     const waiting: Array<Waiting> = []
+    /** Of those that wait, the sockets of each tenant that no statement has been sent with. */
+    const opened = new Map<TenantId, { sockets: number }>()
     const some = yield* Latch.make()
     const writing = yield* Semaphore.make(1)
 
@@ -124,10 +126,24 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
       some.openUnsafe()
     })
 
+    /** A tenant's sockets of one moment are one row, however many. */
+    const countSocket = (tenantId: TenantId): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const counted = opened.get(tenantId)
+        if (counted !== undefined) {
+          counted.sockets++
+          return Effect.void
+        }
+        const row = { tenant_id: tenantId, type: socketOpened, sockets: 1 }
+        if (waiting.length < maxWaiting) opened.set(tenantId, row)
+        return push(row)
+      })
+
     /** What could not be written waits on; what the database will not have is given up, or it would block the rest. */
     const write = writing.withPermit(Effect.gen(function* () {
       while (waiting.length > 0) {
         const batch = waiting.slice(0, batchSize)
+        opened.clear()
         const now = yield* Clock.currentTimeMillis
         const json = JSON.stringify(batch.map(({ at, row }) => ({ ...row, age: (now - at) / 1000 })))
         yield* attempt("writeEvents", sql.unsafe(writeStatement, [json])).pipe(
@@ -173,7 +189,7 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
           detail: event.detail
         })
       }),
-      countSocket: (tenantId: TenantId) => push({ tenant_id: tenantId, type: socketOpened }),
+      countSocket,
       list: Effect.fnUntraced(function* (tenantId, { before, limit }) {
         yield* upToDate
         const found = yield* attempt(

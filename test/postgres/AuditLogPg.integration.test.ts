@@ -63,6 +63,26 @@ layer(World.layer(), { timeout: "60 seconds" })("AuditLogPg", (it) => {
       assert.strictEqual((yield* stored(tenantId)).length, 40)
     }).pipe(Effect.provide(fresh)))
 
+  it.effect("counts every socket once, of each tenant its own, whatever is being written meanwhile", () =>
+    Effect.gen(function* () {
+      const log = yield* AuditLog
+      const [one, other] = [tenant(), tenant()]
+      for (let round = 0; round < 40; round++) {
+        yield* log.countSocket(one)
+        yield* log.countSocket(one)
+        const writing = yield* Effect.forkChild(log.list(one, { limit: 1 }))
+        for (let breath = 0; breath < round; breath++) yield* Effect.yieldNow
+        yield* log.countSocket(other)
+        yield* log.countSocket(one)
+        yield* Fiber.join(writing)
+      }
+      const sockets = yield* Effect.forEach(
+        [one, other],
+        (id) => Effect.map(log.usage(id), ({ days }) => days.map((day) => day.sockets))
+      )
+      assert.deepEqual(sockets, [[120], [40]])
+    }).pipe(Effect.provide(fresh)))
+
   it.effect("gives up what the database will not have, and writes what comes after", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient
