@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { denoCommand } from "../e2e/support/Process.ts"
 import { type Call, Load, request } from "./Load.ts"
 import { Postgres } from "./Postgres.ts"
 import { alternate, type Case, LeftOut, messageOf, type Row } from "./Report.ts"
@@ -250,7 +251,7 @@ export class Bench implements AsyncDisposable {
     })
 
   /** One more of bare `ws`, for whoever asked. */
-  async startWs(flags: ReadonlyArray<string> = []): Promise<Server> {
+  async startWs(flags: ReadonlyArray<string> = [], runtime: Runtime = "node"): Promise<Server> {
     const { server, sessions } = await this.anyRoomkey()
     const socket = new WebSocket(`${server.url.replace("http", "ws")}/ws?token=${sessions[0]!.token}`)
     const ready = await new Promise<string>((resolve, reject) => {
@@ -259,7 +260,10 @@ export class Bench implements AsyncDisposable {
     })
     socket.close()
     const config = this.file("ws.json", { tokens: sessions.map(({ token }) => token), ready: JSON.parse(ready) })
-    return startModule("./Ws.ts", [config], {}, undefined, flags)
+    const command = runtime === "node"
+      ? [process.execPath, ...flags]
+      : [denoCommand(this.dir)[0]!, "run", ...flags, "--allow-all"]
+    return startModule("./Ws.ts", [config], {}, undefined, command)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -47,16 +47,16 @@ export const startServer = async (
   }
 }
 
-/** A server of this folder, on Node. */
+/** A server of this folder, on Node unless told otherwise. */
 export const startModule = (
   module: string,
   args: ReadonlyArray<string>,
   env: Environment,
   postmaster?: number,
-  flags: ReadonlyArray<string> = []
+  command: ReadonlyArray<string> = [process.execPath]
 ): Promise<Server> =>
   startServer(
-    [process.execPath, ...flags, fileURLToPath(new URL(module, import.meta.url)), ...args],
+    [...command, fileURLToPath(new URL(module, import.meta.url)), ...args],
     { NODE_ENV: "production", ...env },
     postmaster
   )
