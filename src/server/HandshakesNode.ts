@@ -104,7 +104,8 @@ export const layer = (server: Server) =>
 
 /** As the HTTP platform gives them to everybody else. */
 const paramsOf = (query: string | undefined): Offer["searchParams"] => {
+  if (query === undefined) return {}
   const url = new URL("http://localhost")
-  url.search = query ?? ""
+  url.search = query
   return HttpServerRequest.searchParamsFromURL(url)
 }
