@@ -139,10 +139,13 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
         return push(row)
       })
 
-    /** What could not be written waits on; what the database will not have is given up, or it would block the rest. */
+    /**
+     * Everything that waits when it begins, and nothing that comes meanwhile, which under load would never end. What could
+     * not be written waits on; what the database will not have is given up, or it would block the rest.
+     */
     const write = writing.withPermit(Effect.gen(function* () {
-      while (waiting.length > 0) {
-        const batch = waiting.slice(0, batchSize)
+      for (let left = waiting.length; left > 0;) {
+        const batch = waiting.slice(0, Math.min(left, batchSize))
         opened.clear()
         const now = yield* Clock.currentTimeMillis
         const json = JSON.stringify(batch.map(({ at, row }) => ({ ...row, age: (now - at) / 1000 })))
@@ -154,6 +157,7 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
           )
         )
         waiting.splice(0, batch.length)
+        left -= batch.length
       }
     }))
 

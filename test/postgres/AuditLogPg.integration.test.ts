@@ -9,7 +9,7 @@ import * as AuditLogPg from "../../src/postgres/AuditLogPg.ts"
 import { sweep } from "../../src/postgres/Sweeps.ts"
 import { Queries } from "../../src/postgres/Query.ts"
 import { AuditLog } from "../../src/services/AuditLog.ts"
-import { holding, oneConnection } from "../support/Locks.ts"
+import { holding, oneConnection, waiting } from "../support/Locks.ts"
 import * as World from "../support/World.ts"
 
 const stored = (tenantId: TenantId) =>
@@ -48,6 +48,26 @@ layer(World.layer(), { timeout: "60 seconds" })("AuditLogPg", (it) => {
       yield* stored(tenantId).pipe(Effect.repeat({ until: (types) => types.length > 0 }))
       assert.deepEqual(yield* stored(tenantId), ["user_banned"])
     }).pipe(Effect.provide(fresh)))
+
+  it.effect.skipIf(oneConnection)(
+    "gathers for another moment what came while it wrote, however busy it is",
+    () =>
+      Effect.gen(function* () {
+        const log = yield* AuditLog
+        const tenantId = tenant()
+        const release = yield* holding("lock table events in access exclusive mode")
+        yield* log.record({ tenantId, type: "user_banned" })
+        yield* TestClock.adjust("50 millis")
+        yield* waiting(1)
+        yield* log.record({ tenantId, type: "user_unbanned" })
+        yield* release
+        yield* stored(tenantId).pipe(Effect.repeat({ until: (types) => types.length > 0 }))
+        yield* Effect.repeat(stored(tenantId), { times: 20 })
+        assert.deepEqual(yield* stored(tenantId), ["user_banned"])
+        yield* TestClock.adjust("50 millis")
+        yield* stored(tenantId).pipe(Effect.repeat({ until: (types) => types.length > 1 }))
+      }).pipe(Effect.scoped, Effect.provide(fresh))
+  )
 
   it.effect("writes nothing twice because somebody who asked went away meanwhile", () =>
     Effect.gen(function* () {
