@@ -1,20 +1,37 @@
 // Tokens on node:crypto, which Deno has too. A raw secret exists in a `Redacted` and in the answer that hands it out,
 // nowhere else; what is kept or compared is its SHA-256.
 import { Clock, Effect, Layer, Option, Redacted } from "effect"
-import { createHmac, hash, randomFillSync, timingSafeEqual } from "node:crypto"
+import { hash, randomFillSync, timingSafeEqual } from "node:crypto"
 import { ApiKeyId, AppId, SessionId } from "../domain/Ids.ts"
 import type { MintedTokens } from "../domain/Session.ts"
 import { TokenCodec } from "../services/TokenCodec.ts"
 
 const idBytes = 16
 const secretBytes = 16
+const hashBytes = 32
 const tokenPattern = /^[0-9a-f]{64}$/
 const tokenLength = 2 * (idBytes + secretBytes)
 const ticketBytes = 32
 const apiKeyPrefix = "vc_"
 const appIdPrefix = "vc_app_"
 
-const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer")
+/** As text and back: on Node that is several times as fast as asking for bytes. */
+const sha256 = (bytes: Uint8Array): Buffer => Buffer.from(hash("sha256", bytes, "hex"), "hex")
+
+const blockBytes = 64
+
+/** RFC 2104, for a key of at most a block. Over hashes in one shot, which make no objects of OpenSSL's, unlike `createHmac`. */
+const hmacSha256 = (key: Uint8Array, message: Uint8Array): Buffer => {
+  const inner = Buffer.alloc(blockBytes + message.length, 0x36)
+  const outer = Buffer.alloc(blockBytes + hashBytes, 0x5c)
+  for (let index = 0; index < key.length; index++) {
+    inner[index]! ^= key[index]!
+    outer[index]! ^= key[index]!
+  }
+  inner.set(message, blockBytes)
+  outer.set(sha256(inner), blockBytes)
+  return sha256(outer)
+}
 
 /** One system call's randomness serves many tokens; a byte that was handed out is wiped from the pool. */
 const makeRandom = () => {
@@ -85,7 +102,7 @@ export const layer: Layer.Layer<TokenCodec> = Layer.sync(TokenCodec, () => {
     },
     successor: (presented, salt) => {
       const id = idOf(presented.sessionId)
-      const secrets = createHmac("sha256", Buffer.concat([id, Redacted.value(presented.secret)])).update(salt).digest()
+      const secrets = hmacSha256(Buffer.concat([id, Redacted.value(presented.secret)]), salt)
       return pair(presented.sessionId, id, secrets.subarray(0, secretBytes), secrets.subarray(secretBytes))
     },
     salt: Effect.sync(() => random(16)),
