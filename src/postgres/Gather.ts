@@ -1,19 +1,23 @@
 // Calls of one kind that come while others are on their way leave together: one statement, one commit, and to each caller
 // its own answer. What a statement for many cannot answer, its caller asks again alone.
-import { Deferred, Effect, Exit, FiberSet } from "effect"
+import { Clock, Effect, Exit, FiberSet } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
-import { isUnavailable, Queries } from "./Query.ts"
+import { isUnavailable, late, Queries, timing } from "./Query.ts"
 
 /** Calls in a statement. */
 const maxCalls = 64
 /** Statements on their way at once. */
 const maxUnderWay = 3
+/** How often it is looked for callers that wait no longer: a timer for each would cost more than to send its call. */
+const lookEvery = "100 millis"
 
 interface Waiting<Call, A> {
   readonly key: string
   readonly call: Call
-  readonly answer: Deferred.Deferred<A | undefined, StoreUnavailable>
+  /** Milliseconds of the clock. */
+  readonly until: number
+  readonly answer: (answer: Effect.Effect<A | undefined, StoreUnavailable>) => void
 }
 
 /** Whether the database undid the statement, as opposed to: nobody knows. */
@@ -38,9 +42,13 @@ export const make = Effect.fnUntraced(function* <Call, A>(
   many: (calls: ReadonlyArray<Call>) => Effect.Effect<ReadonlyMap<number, A>, SqlError>
 ) {
   const { attempt } = yield* Queries
+  const clock = yield* Clock.Clock
   const run = yield* FiberSet.makeRuntime()
+  /** Whoever was not answered yet, and of those whose call has not left. */
+  const unanswered = new Set<Waiting<Call, A>>()
   const waiting = new Set<Waiting<Call, A>>()
   let underWay = 0
+  let watched = false
 
   const next = (): ReadonlyArray<Waiting<Call, A>> => {
     const batch = new Map<string, Waiting<Call, A>>()
@@ -61,9 +69,7 @@ export const make = Effect.fnUntraced(function* <Call, A>(
       Effect.onExit((exit) =>
         Effect.sync(() => {
           arrived()
-          for (const [index, { answer }] of batch.entries()) {
-            Deferred.doneUnsafe(answer, Exit.map(exit, (answers) => answers.get(index)))
-          }
+          for (const [index, { answer }] of batch.entries()) answer(Exit.map(exit, (answers) => answers.get(index)))
         })
       )
     )
@@ -80,18 +86,56 @@ export const make = Effect.fnUntraced(function* <Call, A>(
     leave()
   }
 
-  return <E, R>(call: Call, alone: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreUnavailable, R> =>
-    Effect.uninterruptibleMask((restore) => {
-      if (underWay === 0) {
-        underWay++
-        return Effect.ensuring(restore(alone), Effect.sync(arrived))
+  const watch = Effect.gen(function* () {
+    while (unanswered.size > 0) {
+      yield* Effect.sleep(lookEvery)
+      const now = clock.currentTimeMillisUnsafe()
+      for (const { answer, until } of unanswered) {
+        if (until <= now) answer(late(operation))
       }
-      const each: Waiting<Call, A> = { key: key(call), call, answer: Deferred.makeUnsafe() }
-      waiting.add(each)
-      leave()
-      return restore(attempt(operation, Deferred.await(each.answer))).pipe(
-        Effect.ensuring(Effect.sync(() => waiting.delete(each))),
-        Effect.flatMap((answer) => answer === undefined ? restore(alone) : Effect.succeed(answer))
-      )
+    }
+    watched = false
+  })
+
+  const alone = <E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.uninterruptibleMask((restore) => {
+      underWay++
+      return Effect.ensuring(restore(call), Effect.sync(arrived))
     })
+
+  const together = (call: Call): Effect.Effect<A | undefined, StoreUnavailable> =>
+    Effect.flatMap(timing, ({ left, now, spend }) => {
+      if (left === 0) return late(operation)
+      return Effect.callback((resume) => {
+        const each: Waiting<Call, A> = {
+          key: key(call),
+          call,
+          until: now + left,
+          answer: (answer) => {
+            settle()
+            resume(answer)
+          }
+        }
+        const settle = () => {
+          waiting.delete(each)
+          if (unanswered.delete(each)) spend()
+        }
+        waiting.add(each)
+        unanswered.add(each)
+        leave()
+        if (!watched) {
+          watched = true
+          run(watch)
+        }
+        return Effect.sync(settle)
+      })
+    })
+
+  return <E, R>(call: Call, byItself: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreUnavailable, R> =>
+    Effect.suspend(() =>
+      underWay === 0 ? alone(byItself) : Effect.flatMap(
+        together(call),
+        (answer): Effect.Effect<A, E, R> => answer === undefined ? byItself : Effect.succeed(answer)
+      )
+    )
 })

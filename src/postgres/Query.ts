@@ -13,6 +13,7 @@ import {
   Schema,
   Semaphore
 } from "effect"
+import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import type { TenantId } from "../domain/Ids.ts"
 import { StoreUnavailable } from "../domain/Unavailable.ts"
@@ -164,20 +165,19 @@ export class Queries extends Context.Service<Queries, {
           if (expected !== undefined) return Effect.fail(expected)
           return isUnavailable(error) ? unavailable(operation, error.reason.cause) : Effect.die(error)
         }
-        const late = Effect.suspend(() => unavailable(operation, "no answer in time"))
         return Effect.flatMap(
-          times,
+          timing,
           ({ left, now, spend }) =>
-            (left === 0 ? late : Effect.timeoutOrElse(answeredInTime(run(effect, row, now)), {
+            (left === 0 ? late(operation) : Effect.timeoutOrElse(answeredInTime(run(effect, row, now)), {
               duration: left,
-              orElse: () => late
+              orElse: () => late(operation)
             })).pipe(
               Effect.catchIf((error) => isSqlError(error), translate),
               // A transaction that cannot roll back, because its connection is gone, reports that as a defect.
               Effect.catchDefect((defect) =>
                 isSqlError(defect) && isUnavailable(defect) ? translate(defect) : Effect.die(defect)
               ),
-              Effect.ensuring(spend)
+              Effect.ensuring(Effect.sync(spend))
             )
         ) as Effect.Effect<A, Exclude<E, SqlError> | E2 | StoreUnavailable, R>
       }
@@ -189,23 +189,27 @@ export class Queries extends Context.Service<Queries, {
 
 const metALock = (error: unknown): boolean => isSqlError(error) && error.reason._tag === "LockTimeoutError"
 
-const times = Effect.gen(function* () {
-  const caller = yield* Caller
-  const clock = yield* Clock.Clock
+export const late = (operation: string) => unavailable(operation, "no answer in time")
+
+/** How long the caller waits, in milliseconds from `now`; and what takes from its patience the time since. */
+export const timing = Effect.withFiber((fiber) => {
+  const clock = fiber.getRef(Clock.Clock)
+  const budget = fiber.getRef(Caller).patience
   const now = clock.currentTimeMillisUnsafe()
-  const budget = caller.patience
-  return {
+  return Effect.succeed({
     now,
     left: budget === undefined ? patience : Math.max(0, Math.min(patience, budget.left)),
-    spend: Effect.sync(() => {
+    spend: () => {
       if (budget !== undefined) budget.left -= clock.currentTimeMillisUnsafe() - now
-    })
-  }
+    }
+  })
 })
 
 /** Reads rows by their schema; a row of another shape is a bug. */
 export const rows = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
-  const decode = Schema.decodeUnknownEffect(Schema.Array(schema))
+  const array = Schema.Array(schema)
+  SchemaJITCompiler.enable(array.ast)
+  const decode = Schema.decodeUnknownEffect(array)
   return (rows: ReadonlyArray<unknown>) => Effect.orDie(decode(rows))
 }
 

@@ -144,4 +144,28 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
       yield* Effect.forEach(busy, Fiber.join)
       assert.deepEqual(sent, [])
     }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("takes the time for which a call waited from what its caller has", () =>
+    Effect.gen(function* () {
+      const { ask, go } = yield* gathering(together)
+      const patience = { left: 3000 }
+      const fiber = yield* Effect.forkChild(
+        Effect.provideService(ask("a"), Caller, { address: null, userAgent: null, patience }),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("1 second")
+      yield* go.open
+      assert.strictEqual(yield* Fiber.join(fiber), "a together")
+      assert.strictEqual(patience.left, 2000)
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("asks nothing for a caller that has no time left", () =>
+    Effect.gen(function* () {
+      const { ask, busy, go, sent } = yield* gathering(together)
+      const late = Effect.provideService(ask("a"), Caller, { address: null, userAgent: null, patience: { left: 0 } })
+      assert.strictEqual((yield* Effect.flip(late))._tag, "StoreUnavailable")
+      yield* go.open
+      yield* Effect.forEach(busy, Fiber.join)
+      assert.deepEqual(sent, [])
+    }).pipe(Effect.provide(Queries.layer)))
 })
