@@ -1,20 +1,38 @@
 // Every counter, gauge and histogram, once. Names follow Prometheus: unit and `_total` in the name.
 import { Metric } from "effect"
 
-export const sessionsIssued = Metric.counter("roomkey_sessions_issued_total", {
-  description: "Sessions opened, by method (auto, password)",
-  incremental: true
-})
+/** The metric by each value that an attribute may have. */
+const by = <Name extends string, Value extends string, Input, State>(
+  metric: Metric.Metric<Input, State>,
+  name: Name,
+  values: ReadonlyArray<Value>
+) =>
+  Object.fromEntries(
+    values.map((value) => [value, Metric.withAttributes(metric, { [name]: value })])
+  ) as Readonly<Record<Value, Metric.Metric<Input, State>>>
+
+export const sessionsIssued = by(
+  Metric.counter("roomkey_sessions_issued_total", {
+    description: "Sessions opened, by method (auto, password, register)",
+    incremental: true
+  }),
+  "method",
+  ["auto", "password", "register"]
+)
 
 export const sessionsEnded = Metric.counter("roomkey_sessions_ended_total", {
   description: "Sessions ended before they expired, by reason",
   incremental: true
 })
 
-export const refreshes = Metric.counter("roomkey_refreshes_total", {
-  description: "Refreshes by outcome (rotated, repeated, replaced, reused)",
-  incremental: true
-})
+export const refreshes = by(
+  Metric.counter("roomkey_refreshes_total", {
+    description: "Refreshes by outcome (rotated, repeated, replaced, reused)",
+    incremental: true
+  }),
+  "outcome",
+  ["rotated", "repeated", "replaced", "reused"]
+)
 
 export const passwordChecks = Metric.counter("roomkey_password_checks_total", {
   description: "Password logins by outcome (right, refused)",

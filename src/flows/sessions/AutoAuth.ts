@@ -13,10 +13,11 @@ import type { EventBus } from "../../services/EventBus.ts"
 import { RateLimits } from "../../services/RateLimits.ts"
 import type { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
+import { withSpan } from "../Span.ts"
 import { verifyApiKey } from "../tenants/VerifyApiKey.ts"
 import { issueTokens } from "./IssueTokens.ts"
 
-export const autoAuth = Effect.fn("autoAuth")(function* (apiKey: Redacted.Redacted, profile: Profile): Effect.fn.Return<
+export const autoAuth = Effect.fnUntraced(function* (apiKey: Redacted.Redacted, profile: Profile): Effect.fn.Return<
   SignedIn,
   InvalidApiKey | RateLimited | TenantSuspended | UserBanned | CustomIdTaken | CustomIdImmutable | StoreUnavailable,
   ApiKeyRepository | TokenCodec | TokenStore | RateLimits | EventBus | AuditLog
@@ -28,4 +29,4 @@ export const autoAuth = Effect.fn("autoAuth")(function* (apiKey: Redacted.Redact
   return yield* issueTokens(tenantId, "auto", (tokens) => store.openForProfile(tenantId, id, profile, tokens)).pipe(
     Effect.provideService(Actor, { kind: "tenant", apiKeyId: id })
   )
-})
+}, withSpan("autoAuth"))

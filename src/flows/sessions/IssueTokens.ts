@@ -22,8 +22,8 @@ export const issueTokens = Effect.fnUntraced(function* <E, R>(
   const opened = yield* open(tokens)
   if (opened.evicted.length > 0) {
     yield* bus.publish(Event.SessionsEnded({ sessionIds: opened.evicted, reason: "evicted" }))
+    yield* auditEnded(tenantId, opened.user.id, opened.evicted, "evicted")
   }
-  yield* auditEnded(tenantId, opened.user.id, opened.evicted, "evicted")
   yield* audit.record({
     tenantId,
     type: "signed_in",
@@ -31,7 +31,7 @@ export const issueTokens = Effect.fnUntraced(function* <E, R>(
     sessionId: tokens.sessionId,
     detail: { method }
   })
-  yield* Metric.update(Metric.withAttributes(sessionsIssued, { method }), 1)
+  yield* Metric.update(sessionsIssued[method], 1)
   yield* Effect.logDebug("Signed in").pipe(
     Effect.annotateLogs({ method, userId: opened.user.id, sessionId: tokens.sessionId })
   )

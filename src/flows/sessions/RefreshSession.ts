@@ -13,13 +13,14 @@ import type { EventBus } from "../../services/EventBus.ts"
 import { RateLimits } from "../../services/RateLimits.ts"
 import { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
+import { withSpan } from "../Span.ts"
 import { detectTokenReuse } from "./DetectTokenReuse.ts"
 
 /** A verdict is acted on only if the row still is as it was read; another call may win the race this many times. */
 const maxAttempts = 5
 
 /** Failures count against `address`, the client's: who guesses at tokens, or replays them, is soon not listened to. */
-export const refreshSession = Effect.fn("refreshSession")(function* (
+export const refreshSession = Effect.fnUntraced(function* (
   refreshToken: Redacted.Redacted,
   address: string = nobody
 ): Effect.fn.Return<
@@ -34,7 +35,7 @@ export const refreshSession = Effect.fn("refreshSession")(function* (
     Effect.tapErrorTag("InvalidRefreshToken", () => failed),
     Effect.tapErrorTag("RefreshTokenReused", () => failed)
   )
-})
+}, withSpan("refreshSession"))
 
 const refresh = Effect.fnUntraced(function* (refreshToken: Redacted.Redacted): Effect.fn.Return<
   TokenPair,
@@ -49,12 +50,11 @@ const refresh = Effect.fnUntraced(function* (refreshToken: Redacted.Redacted): E
   const presented = parsed.value
   const freshSalt = yield* codec.salt
   const fresh = codec.successor(presented, freshSalt)
-  const count = (outcome: string) => Metric.update(Metric.withAttributes(refreshes, { outcome }), 1)
 
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const rotated = yield* store.rotate(presented.digest, freshSalt, fresh)
     if (Option.isSome(rotated)) {
-      yield* count("rotated")
+      yield* Metric.update(refreshes.rotated, 1)
       return pair(fresh, rotated.value)
     }
     const found = yield* store.find(presented.sessionId)
@@ -76,19 +76,19 @@ const refresh = Effect.fnUntraced(function* (refreshToken: Redacted.Redacted): E
         return yield* new InvalidRefreshToken()
       }
       case "Reused":
-        yield* count("reused")
+        yield* Metric.update(refreshes.reused, 1)
         return yield* detectTokenReuse(record)
     }
     if (record.userBanned) return yield* new UserBanned({ userId: record.user.id })
     if (record.tenantSuspended) return yield* new TenantSuspended({ tenantId: record.tenantId })
     if (verdict._tag === "Repeat") {
-      yield* count("repeated")
+      yield* Metric.update(refreshes.repeated, 1)
       return pair(codec.successor(presented, verdict.salt), Math.max(0, Math.floor(record.access.left)))
     }
     if (verdict._tag === "Replace") {
       const replaced = yield* store.replaceUnused(presented.digest, verdict.salt, freshSalt, fresh)
       if (Option.isSome(replaced)) {
-        yield* count("replaced")
+        yield* Metric.update(refreshes.replaced, 1)
         return pair(fresh, replaced.value)
       }
     }
