@@ -6,8 +6,20 @@ import { IpNetwork, NetAddress } from "effect/net"
 /** How many proxies stand in front and append to `X-Forwarded-For`; none: the header is not believed. */
 export const TrustProxy = Context.Reference<number>("roomkey/http/TrustProxy", { defaultValue: () => 0 })
 
+/** Addresses remembered: a client has one for all its requests, and each is asked for more than once. */
+const maxParsed = 1000
+const parsed = new Map<string, NetAddress.IpAddress | undefined>()
+
 const parse = (text: string | undefined): NetAddress.IpAddress | undefined => {
   if (text === undefined || text.length > 64) return undefined
+  if (parsed.has(text)) return parsed.get(text)
+  const address = parseNew(text)
+  if (parsed.size === maxParsed) parsed.clear()
+  parsed.set(text, address)
+  return address
+}
+
+const parseNew = (text: string): NetAddress.IpAddress | undefined => {
   const bare = text.trim().replace(/^\[(.*)\]$/, "$1")
   const ip = NetAddress.ipFromString(bare)
   if (Result.isSuccess(ip)) return NetAddress.toCanonical(ip.success)
