@@ -72,10 +72,17 @@ export const toSession = (session: SessionInfo): typeof Session.Type => ({
 
 export const OwnSession = Schema.Struct({ ...Session.fields, current: Schema.Boolean })
 
+/** What a backend says of its user. */
+export const ProfileRequest = Schema.Struct(profileFields)
+
+export const RefreshRequest = Schema.Struct({
+  refresh_token: Schema.RedactedFromValue(Schema.String.check(Schema.isMaxLength(256)))
+})
+
 export class Sessions extends HttpApiGroup.make("sessions")
   .add(
     HttpApiEndpoint.post("autoAuth", "/api/auth/auto", {
-      payload: Schema.Struct(profileFields),
+      payload: ProfileRequest,
       success: SignedIn,
       error: [InvalidApiKey, RateLimited, TenantSuspended, UserBanned, CustomIdTaken, CustomIdImmutable, Unavailable]
     }).middleware(ApiKeyPresented).annotateMerge(OpenApi.annotations({
@@ -95,7 +102,7 @@ export class Sessions extends HttpApiGroup.make("sessions")
       description: "For apps. Unknown app, unknown user and wrong password are the same answer."
     })),
     HttpApiEndpoint.post("refresh", "/api/token/refresh", {
-      payload: Schema.Struct({ refresh_token: Schema.RedactedFromValue(Schema.String.check(Schema.isMaxLength(256))) }),
+      payload: RefreshRequest,
       success: TokenPair,
       error: [InvalidRefreshToken, RefreshTokenReused, RateLimited, UserBanned, TenantSuspended, Unavailable]
     }).annotateMerge(OpenApi.annotations({

@@ -8,6 +8,7 @@ import { Api } from "../api/Api.ts"
 import type { RoomkeyConfig } from "../Config.ts"
 import * as Authorize from "../http/Authorize.ts"
 import { TrustProxy } from "../http/ClientAddress.ts"
+import * as DirectCalls from "../http/DirectCalls.ts"
 import * as Edge from "../http/Edge.ts"
 import { channelsLayer } from "../http/handlers/Channels.ts"
 import { iceServersLayer } from "../http/handlers/IceServers.ts"
@@ -26,6 +27,7 @@ import { Registry } from "../ws/Registry.ts"
 import { Rooms } from "../ws/Rooms.ts"
 import { SocketPolicy } from "../ws/SocketPolicy.ts"
 import * as Adapters from "./Adapters.ts"
+import * as BodyTextNode from "./BodyTextNode.ts"
 import * as Demo from "./Demo.ts"
 import * as HandshakesNode from "./HandshakesNode.ts"
 import * as Observability from "./Observability.ts"
@@ -87,7 +89,8 @@ export const routes = (config: RoomkeyConfig) =>
     // The first is the outermost.
     Edge.layer,
     cors(config.corsOrigins),
-    KnownCaller.layer
+    KnownCaller.layer,
+    DirectCalls.layer
   )
 
 /** One server: for requests by Effect's platform, for the handshakes of sockets by their own door. */
@@ -147,6 +150,7 @@ export const layerNoDatabase = (config: RoomkeyConfig) =>
     Layer.provide(Layer.mergeAll(
       Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(64)),
       Layer.succeed(TrustProxy, config.trustProxy),
+      BodyTextNode.layer,
       socketPolicy(config)
     )),
     Layer.provideMerge(Observability.layer(config))

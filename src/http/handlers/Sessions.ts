@@ -5,7 +5,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
 import { CurrentSession, PresentedKey } from "../../api/Authorization.ts"
 import * as Problems from "../../api/Problems.ts"
-import { toSession } from "../../api/Sessions.ts"
+import { type ProfileRequest, type RefreshRequest, toSession } from "../../api/Sessions.ts"
 import { toMe, toProfile, toUser } from "../../api/User.ts"
 import type { SignedIn, TokenPair } from "../../domain/Session.ts"
 import { autoAuth } from "../../flows/sessions/AutoAuth.ts"
@@ -32,22 +32,40 @@ const toPair = (pair: TokenPair) => ({
 
 const toSignedIn = (signedIn: SignedIn) => ({ ...toPair(signedIn), user: toUser(signedIn.user) })
 
+export const signIn = (key: Redacted.Redacted, profile: typeof ProfileRequest.Type) =>
+  autoAuth(key, toProfile(profile)).pipe(
+    Effect.map(toSignedIn),
+    Effect.catchTags({
+      InvalidApiKey: () => new Problems.InvalidApiKey({}),
+      RateLimited: tooMany,
+      TenantSuspended: () => new Problems.TenantSuspended({}),
+      UserBanned: () => new Problems.UserBanned({}),
+      CustomIdTaken: () => new Problems.CustomIdTaken({}),
+      CustomIdImmutable: () => new Problems.CustomIdImmutable({}),
+      StoreUnavailable: () => new Problems.Unavailable({})
+    })
+  )
+
+export const refresh = (
+  { refresh_token }: typeof RefreshRequest.Type,
+  request: HttpServerRequest.HttpServerRequest
+) =>
+  addressOf(request).pipe(
+    Effect.flatMap((address) => refreshSession(refresh_token, address)),
+    Effect.map(toPair),
+    Effect.catchTags({
+      InvalidRefreshToken: () => new Problems.InvalidRefreshToken({}),
+      RateLimited: tooMany,
+      RefreshTokenReused: () => new Problems.RefreshTokenReused({}),
+      UserBanned: () => new Problems.UserBanned({}),
+      TenantSuspended: () => new Problems.TenantSuspended({}),
+      StoreUnavailable: () => new Problems.Unavailable({})
+    })
+  )
+
 export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
   handlers.handleAll({
-    autoAuth: ({ payload }) =>
-      PresentedKey.pipe(
-        Effect.flatMap((key) => autoAuth(key, toProfile(payload))),
-        Effect.map(toSignedIn),
-        Effect.catchTags({
-          InvalidApiKey: () => new Problems.InvalidApiKey({}),
-          RateLimited: tooMany,
-          TenantSuspended: () => new Problems.TenantSuspended({}),
-          UserBanned: () => new Problems.UserBanned({}),
-          CustomIdTaken: () => new Problems.CustomIdTaken({}),
-          CustomIdImmutable: () => new Problems.CustomIdImmutable({}),
-          StoreUnavailable: () => new Problems.Unavailable({})
-        })
-      ),
+    autoAuth: ({ payload }) => Effect.flatMap(PresentedKey, (key) => signIn(key, payload)),
     passwordAuth: ({ payload, request }) =>
       addressOf(request).pipe(
         Effect.flatMap((address) =>
@@ -63,19 +81,7 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
           StoreUnavailable: () => new Problems.Unavailable({})
         })
       ),
-    refresh: ({ payload, request }) =>
-      addressOf(request).pipe(
-        Effect.flatMap((address) => refreshSession(payload.refresh_token, address)),
-        Effect.map(toPair),
-        Effect.catchTags({
-          InvalidRefreshToken: () => new Problems.InvalidRefreshToken({}),
-          RateLimited: tooMany,
-          RefreshTokenReused: () => new Problems.RefreshTokenReused({}),
-          UserBanned: () => new Problems.UserBanned({}),
-          TenantSuspended: () => new Problems.TenantSuspended({}),
-          StoreUnavailable: () => new Problems.Unavailable({})
-        })
-      ),
+    refresh: ({ payload, request }) => refresh(payload, request),
     me: () => Effect.map(CurrentSession, ({ tenantId, user }) => toMe(tenantId, user)),
     issueTicket: () =>
       CurrentSession.pipe(
