@@ -12,6 +12,12 @@ export const Action = Schema.Literals([
 ])
 export type Action = typeof Action.Type
 
+/** Whose allowance for what. */
+export interface Claim {
+  readonly action: Action
+  readonly subject: string
+}
+
 export interface Allowance {
   readonly limit: number
   readonly window: Duration.Duration

@@ -1,29 +1,69 @@
-// Allowances in PostgreSQL, where all instances see them, through Effect's `RateLimiter`. Subjects are hashed: whatever
-// an attacker puts into a name, its key has one size. What has run out is remembered here, so that a flood is refused
-// without asking the database.
+// Allowances in PostgreSQL, where all instances see them. Subjects are hashed: whatever an attacker puts into a name, its
+// key has one size. What has run out is remembered here, so that a flood is refused without asking the database.
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Clock, Duration, Effect, Layer, Schedule, Schema } from "effect"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import { createHash } from "node:crypto"
-import { type Action, RateLimited, RateLimitPolicy } from "../domain/RateLimit.ts"
-import { StoreUnavailable } from "../domain/Unavailable.ts"
+import { type Action, type Claim, RateLimited, RateLimitPolicy } from "../domain/RateLimit.ts"
 import { RateLimits } from "../services/RateLimits.ts"
 import { Queries, rows } from "./Query.ts"
 
-/** Beyond the limit neither the count nor the window grows: who waits is let in again. */
-const takeStatement = `
-insert into rate_limits as r (key, count, expires_at)
-values ($1::text, $2::bigint, now() + make_interval(secs => $3::float8 * $2))
-on conflict (key) do update set
-  count = case when r.expires_at <= now() then excluded.count else least(r.count + $2, $4::bigint + 1) end,
-  expires_at = case
-    when r.expires_at <= now() then excluded.expires_at
-    when r.count + $2 > $4::bigint then r.expires_at
-    else r.expires_at + make_interval(secs => $3 * $2)
-  end
-returning count::float8 as count, greatest(extract(epoch from expires_at - now()) * 1000, 0)::float8 as ttl`
+/** The parameters of a claim: its key, its limit, and the seconds in which one comes back. */
+const parametersOf = (index: number) => [1, 2, 3].map((n) => `$${index * 3 + n}`) as [string, string, string]
 
-const TakeRow = Schema.Struct({ count: Schema.Finite, ttl: Schema.Finite })
+/** A statement for so many claims, each by a part of its own. */
+const forClaims = (
+  part: (index: number) => string,
+  answer: (index: number) => string
+): (claims: number) => string => {
+  const known = new Map<number, string>()
+  return (claims) => {
+    let statement = known.get(claims)
+    if (statement === undefined) {
+      const indexes = Array.from({ length: claims }, (_, index) => index)
+      statement = `with ${indexes.map(part).join(", ")}\n${indexes.map(answer).join("\nunion all ")}`
+      known.set(claims, statement)
+    }
+    return statement
+  }
+}
+
+/**
+ * A claim is made when the one before it was granted, so that all statements lock their rows in the order of the claims.
+ * Beyond the limit neither the count nor the window grows: who waits is let in again.
+ */
+const takeStatement = forClaims((index) => {
+  const [key, limit, seconds] = parametersOf(index)
+  return `claim_${index} as (
+  insert into rate_limits as r (key, count, expires_at)
+  select ${key}::text, 1, now() + make_interval(secs => ${seconds}::float8)
+  ${index === 0 ? "" : `from claim_${index - 1} where not refused`}
+  on conflict (key) do update set
+    count = case when r.expires_at <= now() then 1 else least(r.count + 1, ${limit}::bigint + 1) end,
+    expires_at = case
+      when r.expires_at <= now() then excluded.expires_at
+      when r.count + 1 > ${limit} then r.expires_at
+      else r.expires_at + make_interval(secs => ${seconds})
+    end
+  returning count > ${limit} as refused, expires_at
+)`
+}, (index) =>
+  `select ${index} as index, refused,
+  greatest(extract(epoch from expires_at - now()) * 1000, 0)::float8 as millis from claim_${index}`)
+
+const TakeRow = Schema.Struct({ index: Schema.Finite, refused: Schema.Boolean, millis: Schema.Finite })
+
+/** What was not taken, or is over, is not given back. */
+const giveBackStatement = forClaims((index) => {
+  const [key, limit, seconds] = parametersOf(index)
+  return `claim_${index} as (
+  update rate_limits set
+    count = least(count - 1, ${limit}::bigint + 1), expires_at = expires_at - make_interval(secs => ${seconds}::float8)
+  where key = ${key}::text and expires_at > now()
+  ${index === 0 ? "" : `and (select count(*) from claim_${index - 1}) is not null`}
+  returning 1
+)`
+}, (index) => `select from claim_${index}`)
 
 const sweepBatch = 1000
 
@@ -36,7 +76,8 @@ returning 1 as gone`
 /** Subjects remembered as run out; the oldest is forgotten first. */
 const maxRemembered = 10_000
 
-const unsupported = Effect.die("RateLimitsPg: only fixed windows are used")
+const keyOf = ({ action, subject }: Claim): string =>
+  `${action} ${createHash("sha256").update(subject).digest("base64url")}`
 
 export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
   RateLimits,
@@ -44,31 +85,6 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     const { attempt, sql } = yield* Queries
     const policy = yield* RateLimitPolicy
     const takeRows = rows(TakeRow)
-
-    const storeError = (cause: StoreUnavailable) =>
-      new RateLimiter.RateLimiterError({
-        reason: new RateLimiter.RateLimitStoreError({ message: "The database did not answer", cause })
-      })
-
-    const shared = yield* RateLimiter.make.pipe(
-      Effect.provideService(RateLimiter.RateLimiterStore, {
-        fixedWindow: ({ key, limit, refillRate, tokens }) =>
-          attempt(
-            "takeAllowance",
-            sql.unsafe(takeStatement, [key, tokens, Duration.toSeconds(refillRate), limit ?? null]).pipe(
-              Effect.flatMap(takeRows)
-            )
-          ).pipe(
-            Effect.mapError(storeError),
-            Effect.flatMap(([row]) =>
-              row === undefined ? Effect.die("takeAllowance: no row") : Effect.succeed([row.count, row.ttl] as const)
-            )
-          ),
-        tokenBucket: () => unsupported,
-        adaptiveConsume: () => unsupported,
-        adaptiveFeedback: () => unsupported
-      })
-    )
     /** Per instance: its subjects are API keys that were verified, so there are only so many. */
     const local = yield* RateLimiter.RateLimiter
 
@@ -80,43 +96,50 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       if (runOut.size > maxRemembered) runOut.delete(runOut.keys().next().value!)
     }
 
-    const keyOf = (action: Action, subject: string): string =>
-      `${action} ${createHash("sha256").update(subject).digest("base64url")}`
+    const limited = (millis: number) => new RateLimited({ retryAfter: Math.max(1, Math.ceil(millis / 1000)) })
 
     const check = Effect.fnUntraced(function* (key: string) {
       const until = runOut.get(key)
       if (until === undefined) return
       const left = until - (yield* Clock.currentTimeMillis)
-      if (left > 0) return yield* new RateLimited({ retryAfter: Math.ceil(left / 1000) })
+      if (left > 0) return yield* limited(left)
       runOut.delete(key)
     })
 
-    const consume = Effect.fnUntraced(function* (action: Action, subject: string, tokens: number) {
-      const key = keyOf(action, subject)
-      if (tokens > 0) yield* check(key)
-      const { limit, window } = policy[action]
-      const perInstance = action === "auto_auth"
-      const limiter = perInstance ? local : shared
-      yield* limiter.consume({
-        key: perInstance ? subject : key,
-        algorithm: perInstance ? "token-bucket" : "fixed-window",
-        limit,
-        window,
-        tokens
-      }).pipe(
-        Effect.catchTag(
-          "RateLimiterError",
-          Effect.fnUntraced(function* ({ reason }) {
-            if (reason._tag === "RateLimitStoreError") {
-              return yield* new StoreUnavailable({ operation: "takeAllowance", cause: reason.cause })
-            }
-            const millis = Duration.toMillis(reason.retryAfter)
-            if (!perInstance) remember(key, (yield* Clock.currentTimeMillis) + millis)
-            return yield* new RateLimited({ retryAfter: Math.max(1, Math.ceil(millis / 1000)) })
-          })
-        )
-      )
+    const parameters = (claims: ReadonlyArray<Claim>, keys: ReadonlyArray<string>) =>
+      claims.flatMap(({ action }, index) => {
+        const { limit, window } = policy[action]
+        return [keys[index], limit, Duration.toSeconds(window) / limit]
+      })
+
+    const giveBack = Effect.fnUntraced(function* (claims: ReadonlyArray<Claim>) {
+      const keys = claims.map(keyOf)
+      // Whatever ran out has not, now that something comes back.
+      for (const key of keys) runOut.delete(key)
+      yield* attempt("giveBackAllowance", sql.unsafe(giveBackStatement(claims.length), parameters(claims, keys)))
     })
+
+    const takeAll = Effect.fnUntraced(function* (claims: ReadonlyArray<Claim>) {
+      const keys = claims.map(keyOf)
+      for (const key of keys) yield* check(key)
+      const taken = yield* attempt(
+        "takeAllowance",
+        Effect.flatMap(sql.unsafe(takeStatement(claims.length), parameters(claims, keys)), takeRows)
+      )
+      const refused = taken.find((claim) => claim.refused)
+      if (refused === undefined) return
+      remember(keys[refused.index]!, (yield* Clock.currentTimeMillis) + refused.millis)
+      if (refused.index > 0) yield* Effect.ignore(giveBack(claims.slice(0, refused.index)))
+      return yield* limited(refused.millis)
+    })
+
+    const takeHere = (action: Action, subject: string) =>
+      local.consume({ key: subject, algorithm: "token-bucket", ...policy[action], tokens: 1 }).pipe(
+        Effect.catchTags({
+          RateLimiterError: ({ reason }) =>
+            reason._tag === "RateLimitExceeded" ? limited(Duration.toMillis(reason.retryAfter)) : Effect.die(reason)
+        })
+      )
 
     yield* attempt("sweepAllowances", sql.unsafe(sweepStatement)).pipe(
       Effect.repeat({ while: (gone) => gone.length === sweepBatch }),
@@ -126,14 +149,10 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     )
 
     return RateLimits.of({
-      take: (action, subject) => consume(action, subject, 1),
-      giveBack: (action, subject) =>
-        Effect.suspend(() => {
-          // Whatever ran out has not, now that something came back.
-          runOut.delete(keyOf(action, subject))
-          return consume(action, subject, -1)
-        }).pipe(Effect.catchTags({ RateLimited: () => Effect.void })),
-      check: (action, subject) => check(keyOf(action, subject))
+      take: (action, subject) => action === "auto_auth" ? takeHere(action, subject) : takeAll([{ action, subject }]),
+      takeAll,
+      giveBack,
+      check: (action, subject) => check(keyOf({ action, subject }))
     })
   })
 ).pipe(Layer.provide([Queries.layer, RateLimiter.layer]), Layer.provide(RateLimiter.layerStoreMemory))

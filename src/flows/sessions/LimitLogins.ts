@@ -2,29 +2,48 @@
 // all. An attempt is paid for before the password is looked at, so that a hundred at once are not one; whatever turns out
 // to be no wrong guess is given back.
 import { Effect } from "effect"
-import type { RateLimited } from "../../domain/RateLimit.ts"
+import type { Claim, RateLimited } from "../../domain/RateLimit.ts"
 import type { StoreUnavailable } from "../../domain/Unavailable.ts"
 import { RateLimits } from "../../services/RateLimits.ts"
 
 /** `address` is the client's; `account` names what is guessed at. */
-export const limitLogins = Effect.fnUntraced(function* <A, E extends { readonly _tag: string }, R>(
-  login: Effect.Effect<A, E, R>,
-  attempt: { readonly account: string; readonly address: string }
-): Effect.fn.Return<A, E | RateLimited | StoreUnavailable, R | RateLimits> {
+export interface Attempt {
+  readonly account: string
+  readonly address: string
+}
+
+/**
+ * Finds the account, checks the guess, and goes on when it was right. The account is looked for while the attempt is paid
+ * for, and what follows a right guess is done while the attempt is given back: the store is waited for twice, not four
+ * times.
+ */
+export const limitLogins = Effect.fnUntraced(function* <
+  Account,
+  Right,
+  A,
+  E1,
+  E2 extends { readonly _tag: string },
+  E3,
+  R1,
+  R2,
+  R3
+>(attempt: Attempt, login: {
+  readonly find: Effect.Effect<Account, E1, R1>
+  readonly check: (account: Account) => Effect.Effect<Right, E2, R2>
+  readonly proceed: (right: Right) => Effect.Effect<A, E3, R3>
+}): Effect.fn.Return<A, E1 | E2 | E3 | RateLimited | StoreUnavailable, R1 | R2 | R3 | RateLimits> {
   const limits = yield* RateLimits
-  const account = `${attempt.account} ${attempt.address}`
   // The account first: hammering one that is shut costs the address, and whoever shares it, nothing more.
-  yield* limits.take("login_account", account)
-  yield* limits.take("login_address", attempt.address).pipe(
-    Effect.tapErrorTag("RateLimited", () => Effect.ignore(limits.giveBack("login_account", account)))
-  )
-  const giveBack = Effect.all([
-    limits.giveBack("login_address", attempt.address),
-    limits.giveBack("login_account", account)
-  ]).pipe(Effect.ignore)
-  return yield* login.pipe(
-    Effect.tap(() => giveBack),
+  const claims: ReadonlyArray<Claim> = [
+    { action: "login_account", subject: `${attempt.account} ${attempt.address}` },
+    { action: "login_address", subject: attempt.address }
+  ]
+  const giveBack = Effect.ignore(limits.giveBack(claims))
+  const [, account] = yield* Effect.all([limits.takeAll(claims), login.find], { concurrency: 2 })
+  const right = yield* login.check(account).pipe(
     // A database that is away is not asked to take anything back: the caller waits for an answer.
     Effect.tapError(({ _tag }) => _tag === "InvalidCredentials" || _tag === "StoreUnavailable" ? Effect.void : giveBack)
   )
+  const [exit] = yield* Effect.all([Effect.exit(login.proceed(right)), giveBack], { concurrency: 2 })
+  return yield* exit
 })

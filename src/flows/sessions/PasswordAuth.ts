@@ -1,6 +1,7 @@
 // A mobile app signs a user in with the public app id and a password. Until the password has proved right, every
 // answer is the same one after the same work: nothing of the account shows to who does not own it.
 import { Effect, Metric, Option } from "effect"
+import type { TenantId, UserId } from "../../domain/Ids.ts"
 import { InvalidCredentials, type Password } from "../../domain/Password.ts"
 import { nobody, type RateLimited } from "../../domain/RateLimit.ts"
 import type { SignedIn } from "../../domain/Session.ts"
@@ -15,7 +16,7 @@ import { HashOwner, PasswordHasher } from "../../services/PasswordHasher.ts"
 import type { RateLimits } from "../../services/RateLimits.ts"
 import type { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
-import { UserRepository } from "../../services/UserRepository.ts"
+import { type LoginRecord, UserRepository } from "../../services/UserRepository.ts"
 import { issueTokens } from "./IssueTokens.ts"
 import { limitLogins } from "./LimitLogins.ts"
 
@@ -27,34 +28,44 @@ export interface Login {
   readonly address?: string | undefined
 }
 
-export const passwordAuth = Effect.fn("passwordAuth")((
-  login: Login
-): Effect.Effect<
+export const passwordAuth = Effect.fn("passwordAuth")(function* (login: Login): Effect.fn.Return<
   SignedIn,
   InvalidCredentials | RateLimited | TenantSuspended | UserBanned | HasherBusy | StoreUnavailable,
   UserRepository | PasswordHasher | RateLimits | TokenCodec | TokenStore | EventBus | AuditLog
-> => limitLogins(logIn(login), { account: `${login.appId} ${login.username}`, address: login.address ?? nobody }))
-
-const logIn = Effect.fnUntraced(function* (login: Login): Effect.fn.Return<
-  SignedIn,
-  InvalidCredentials | TenantSuspended | UserBanned | HasherBusy | StoreUnavailable,
-  UserRepository | PasswordHasher | TokenCodec | TokenStore | EventBus | AuditLog
 > {
   const users = yield* UserRepository
+  return yield* limitLogins({ account: `${login.appId} ${login.username}`, address: login.address ?? nobody }, {
+    find: users.findForLogin(login.appId, login.username),
+    check: (found) => check(login.password, found),
+    proceed: (account) => signIn(login.password, account)
+  })
+})
+
+interface Account {
+  readonly tenantId: TenantId
+  readonly userId: UserId
+  /** The one that the password was right for. */
+  readonly passwordHash: string
+}
+
+const check = Effect.fnUntraced(function* (
+  password: Password,
+  found: Option.Option<LoginRecord>
+): Effect.fn.Return<
+  Account,
+  InvalidCredentials | TenantSuspended | UserBanned | HasherBusy,
+  PasswordHasher | AuditLog
+> {
   const hasher = yield* PasswordHasher
-  const store = yield* TokenStore
   const audit = yield* AuditLog
-  const found = yield* users.findForLogin(login.appId, login.username)
   if (Option.isNone(found)) {
-    yield* hasher.verifyNothing(login.password)
+    yield* hasher.verifyNothing(password)
     return yield* refused
   }
   const { tenantId, tenantSuspended, user } = found.value
   const passwordHash = user?.passwordHash ?? null
   const right = yield* Effect.provideService(
-    passwordHash === null
-      ? Effect.as(hasher.verifyNothing(login.password), false)
-      : hasher.verify(login.password, passwordHash),
+    passwordHash === null ? Effect.as(hasher.verifyNothing(password), false) : hasher.verify(password, passwordHash),
     HashOwner,
     String(tenantId)
   )
@@ -69,23 +80,36 @@ const logIn = Effect.fnUntraced(function* (login: Login): Effect.fn.Return<
     yield* failed(user === null ? "unknown_user" : passwordHash === null ? "no_password" : "wrong_password")
     return yield* refused
   }
-  const userId = user.id
   if (tenantSuspended) {
     yield* failed("tenant_suspended")
     return yield* new TenantSuspended({ tenantId })
   }
   if (user.banned) {
     yield* failed("user_banned")
-    return yield* new UserBanned({ userId })
+    return yield* new UserBanned({ userId: user.id })
   }
   yield* Metric.update(Metric.withAttributes(passwordChecks, { outcome: "right" }), 1)
+  return { tenantId, userId: user.id, passwordHash }
+})
+
+const signIn = Effect.fnUntraced(function* (
+  password: Password,
+  { passwordHash, tenantId, userId }: Account
+): Effect.fn.Return<
+  SignedIn,
+  InvalidCredentials | TenantSuspended | UserBanned | StoreUnavailable,
+  UserRepository | PasswordHasher | TokenCodec | TokenStore | EventBus | AuditLog
+> {
+  const users = yield* UserRepository
+  const hasher = yield* PasswordHasher
+  const store = yield* TokenStore
   const signedIn = yield* issueTokens(
     tenantId,
     "password",
     (tokens) => store.openForPassword(tenantId, userId, passwordHash, tokens)
   ).pipe(asUser)
   if (hasher.needsRehash(passwordHash)) {
-    yield* hasher.hash(login.password).pipe(
+    yield* hasher.hash(password).pipe(
       Effect.provideService(HashOwner, String(tenantId)),
       Effect.flatMap((hash) => users.upgradePasswordHash(userId, passwordHash, hash)),
       Effect.catch((error) =>
