@@ -1,12 +1,11 @@
 // argon2id on native threads. At most `concurrency` hashes run and `queue` wait; one more is refused at once, so that a
 // flood of logins costs its own callers and nobody else's memory or time.
-import { hash as hashOnce, type ParsedHashOptions, parseOptions } from "@node-rs/argon2"
+import { hash, type ParsedHashOptions, parseOptions, verify } from "@node-rs/argon2"
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import { availableParallelism } from "node:os"
 import type { Password } from "../domain/Password.ts"
 import { argon2Ceiling } from "../domain/PasswordHash.ts"
 import { HashOwner, PasswordHasher } from "../services/PasswordHasher.ts"
-import { hashing } from "./HashThreads.ts"
 import { importedVerifier } from "./ImportedHash.ts"
 import { makeTurns } from "./Turns.ts"
 
@@ -53,7 +52,6 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
   PasswordHasher,
   Effect.gen(function* () {
     const options = yield* Argon2Options
-    const { hash, verify } = yield* hashing
     const turns = makeTurns(options.concurrency, options.queue)
     const inTurn = <A>(work: () => Promise<A>) => Effect.flatMap(HashOwner, (owner) => turns(owner, work))
     const parameters = {
@@ -64,7 +62,7 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
       timeCost: options.iterations,
       parallelism: options.parallelism
     }
-    const nobodys = yield* Effect.promise(() => hashOnce("nobody's password", parameters))
+    const nobodys = yield* Effect.promise(() => hash("nobody's password", parameters))
 
     const verifyIn = (phc: string, password: Password) => inTurn(() => verify(phc, Redacted.value(password)))
 

@@ -1,7 +1,6 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { hash } from "@node-rs/argon2"
 import { Cause, Effect, Exit, Fiber, Layer, Redacted, Schema } from "effect"
-import { readdirSync, readFileSync } from "node:fs"
 import { inspect } from "node:util"
 import * as PasswordHasherArgon2 from "../../src/crypto/PasswordHasherArgon2.ts"
 import { Password } from "../../src/domain/Password.ts"
@@ -116,21 +115,6 @@ layer(hasherWith({}))("PasswordHasherArgon2", (it) => {
         assert.isTrue(hasher.needsRehash(imported), imported)
       }
     }))
-
-  it.effect.runIf(process.platform === "linux" && !("Deno" in globalThis))(
-    "hashes on threads that give way, and on no more than hash at a time",
-    () =>
-      Effect.gen(function* () {
-        const hasher = yield* PasswordHasher
-        const guesses = Effect.replicateEffect(hasher.hash(password("correct horse")), 2, { concurrency: 2 })
-        yield* Effect.andThen(guesses, guesses)
-        const niceness = readdirSync("/proc/self/task").map((thread) => {
-          const stat = readFileSync(`/proc/self/task/${thread}/stat`, "latin1")
-          return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16])
-        })
-        assert.deepEqual(niceness.filter((nice) => nice > 0), [10])
-      })
-  )
 
   it.effect("says false to a hash that it cannot read, and dies of none", () =>
     Effect.gen(function* () {
