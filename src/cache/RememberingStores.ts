@@ -1,8 +1,9 @@
 // The stores as they are, and a memory of the sessions that they read. Whatever may change a session, or the user or tenant
-// that is read with it, goes through here and makes the memory forget, whether or not it is known to have succeeded.
+// that is read with it, goes through here and makes the memory forget, whether or not it is known to have succeeded; but
+// for a sign-in that nobody had an answer to, whose evictions and changes are heard of like those of another instance.
 import { Clock, Context, Duration, Effect, Layer, Option } from "effect"
-import type { SessionId, UserId } from "../domain/Ids.ts"
-import { SessionPolicy } from "../domain/Session.ts"
+import type { SessionId, TenantId, UserId } from "../domain/Ids.ts"
+import { SessionPolicy, type SessionRecord } from "../domain/Session.ts"
 import { EventBus } from "../services/EventBus.ts"
 import { RecentSessions } from "../services/RecentSessions.ts"
 import { TenantRepository } from "../services/TenantRepository.ts"
@@ -11,6 +12,12 @@ import { UserRepository } from "../services/UserRepository.ts"
 import { SessionMemory } from "./SessionMemory.ts"
 
 const maxReadings = 10_000
+
+/** Characters of metadata; with more of it a session is read each time. */
+const maxMetadata = 2048
+
+const isSmall = ({ user }: SessionRecord): boolean =>
+  user.metadata === null || JSON.stringify(user.metadata).length <= maxMetadata
 
 /** Milliseconds for which a reading is believed at most, however long the grace period. */
 const longest = 60_000
@@ -34,7 +41,7 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
     const moment = () => ({ at: millis(), epoch: bus.hearing() })
     const forget = (ids: ReadonlyArray<SessionId | UserId>) => memory.forget(ids, millis())
     const forgetting = (...ids: ReadonlyArray<SessionId | UserId>) => Effect.ensuring(Effect.sync(() => forget(ids)))
-    const forgettingAll = Effect.ensuring(Effect.sync(() => memory.forgetAll(millis())))
+    const forgettingTenant = (id: TenantId) => Effect.ensuring(Effect.sync(() => memory.forgetTenant(id, millis())))
 
     yield* bus.attend((event) => {
       switch (event._tag) {
@@ -43,7 +50,7 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
         case "UserChanged":
           return forget([event.userId])
         case "TenantChanged":
-          return memory.forgetAll(millis())
+          return memory.forgetTenant(event.tenantId, millis())
       }
     })
 
@@ -54,7 +61,7 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
           Effect.suspend(() => {
             const asked = moment()
             return Effect.map(store.find(id), (found) => {
-              if (Option.isSome(found)) memory.remember(found.value, asked, millis())
+              if (Option.isSome(found) && isSmall(found.value)) memory.remember(found.value, asked, millis())
               return found
             })
           }),
@@ -83,8 +90,8 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
       }),
       Context.add(TenantRepository, {
         ...tenants,
-        update: (tenantId, change) => tenants.update(tenantId, change).pipe(forgettingAll),
-        remove: (tenantId) => tenants.remove(tenantId).pipe(forgettingAll)
+        update: (tenantId, change) => tenants.update(tenantId, change).pipe(forgettingTenant(tenantId)),
+        remove: (tenantId) => tenants.remove(tenantId).pipe(forgettingTenant(tenantId))
       })
     )
   })

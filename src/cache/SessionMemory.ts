@@ -11,7 +11,7 @@
 // 4. A reading that took long does not count: what it contradicts may be forgotten itself.
 //
 // Pure: time and epoch are arguments.
-import type { SessionId, UserId } from "../domain/Ids.ts"
+import type { SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import type { SessionRecord } from "../domain/Session.ts"
 
 /** Milliseconds that a reading may take. */
@@ -30,12 +30,13 @@ interface Reading extends Moment {
 export class SessionMemory {
   readonly #maxReadings: number
   readonly #believedFor: number
-  /** In the order of their moments, oldest first. */
+  /** As they came in, oldest first. */
   readonly #readings = new Map<SessionId, Reading>()
   readonly #sessionsOf = new Map<UserId, Set<SessionId>>()
   /** When each was last forgotten, oldest first, for as long as readings from before may come in. */
   readonly #forgotten = new Map<SessionId | UserId, number>()
-  #allForgottenAt = -Infinity
+  /** When one was last forgotten. */
+  #tenantForgottenAt = -Infinity
 
   /** `believedFor`: milliseconds. */
   constructor(options: { readonly maxReadings: number; readonly believedFor: number }) {
@@ -45,7 +46,7 @@ export class SessionMemory {
 
   /** `asked`: the moment before the record was asked for. */
   remember(record: SessionRecord, asked: Moment, now: number): void {
-    if (now - asked.at >= maxPatience || asked.at <= this.#allForgottenAt) return
+    if (now - asked.at >= maxPatience || asked.at <= this.#tenantForgottenAt) return
     if (this.#wasForgottenSince(asked.at, record.id) || this.#wasForgottenSince(asked.at, record.user.id)) return
     const known = this.#readings.get(record.id)
     if (known !== undefined && known.at > asked.at) return
@@ -82,10 +83,12 @@ export class SessionMemory {
     }
   }
 
-  forgetAll(at: number): void {
-    this.#allForgottenAt = at
-    this.#readings.clear()
-    this.#sessionsOf.clear()
+  /** Also what was asked for of other tenants and has not come in yet: it is read again. */
+  forgetTenant(tenantId: TenantId, at: number): void {
+    this.#tenantForgottenAt = at
+    for (const [id, { record }] of this.#readings) {
+      if (record.tenantId === tenantId) this.#drop(id)
+    }
   }
 
   #drop(id: SessionId): void {

@@ -1,6 +1,6 @@
 // What one instance tells itself and the others. Events may arrive twice; each says something that stays true.
 import { Data } from "effect"
-import type { SessionId, UserId } from "./Ids.ts"
+import type { SessionId, TenantId, UserId } from "./Ids.ts"
 import type { EndReason } from "./Session.ts"
 
 export type Event = Data.TaggedEnum<{
@@ -8,8 +8,8 @@ export type Event = Data.TaggedEnum<{
   SessionsEnded: { readonly sessionIds: ReadonlyArray<SessionId>; readonly reason: EndReason }
   /** What is said of this user is something else now. */
   UserChanged: { readonly userId: UserId }
-  /** How the users of some tenant are served is something else now. */
-  TenantChanged: {}
+  /** How the users of this tenant are served is something else now. */
+  TenantChanged: { readonly tenantId: TenantId }
   /** Events may have been missed: whoever holds derived state must look at the database again. */
   Gap: {}
 }>

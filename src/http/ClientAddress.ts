@@ -6,20 +6,22 @@ import { IpNetwork, NetAddress } from "effect/net"
 /** How many proxies stand in front and append to `X-Forwarded-For`; none: the header is not believed. */
 export const TrustProxy = Context.Reference<number>("roomkey/http/TrustProxy", { defaultValue: () => 0 })
 
-/** Addresses remembered: a client has one for all its requests, and each is asked for more than once. */
-const maxParsed = 1000
-const parsed = new Map<string, NetAddress.IpAddress | undefined>()
+/** Peers remembered: each is asked for more than once, and for all its requests. */
+const maxPeers = 1000
+const peers = new Map<string, NetAddress.IpAddress | undefined>()
 
-const parse = (text: string | undefined): NetAddress.IpAddress | undefined => {
-  if (text === undefined || text.length > 64) return undefined
-  if (parsed.has(text)) return parsed.get(text)
-  const address = parseNew(text)
-  if (parsed.size === maxParsed) parsed.clear()
-  parsed.set(text, address)
+const peerOf = (request: Origin): NetAddress.IpAddress | undefined => {
+  const text = Option.getOrUndefined(request.remoteAddress)
+  if (text === undefined) return undefined
+  if (peers.has(text)) return peers.get(text)
+  const address = parse(text)
+  if (peers.size === maxPeers) peers.clear()
+  peers.set(text, address)
   return address
 }
 
-const parseNew = (text: string): NetAddress.IpAddress | undefined => {
+const parse = (text: string | undefined): NetAddress.IpAddress | undefined => {
+  if (text === undefined || text.length > 64) return undefined
   const bare = text.trim().replace(/^\[(.*)\]$/, "$1")
   const ip = NetAddress.ipFromString(bare)
   if (Result.isSuccess(ip)) return NetAddress.toCanonical(ip.success)
@@ -38,7 +40,7 @@ export const clientOf = (
   request: Origin,
   hops: number
 ): NetAddress.IpAddress | undefined => {
-  const peer = parse(Option.getOrUndefined(request.remoteAddress))
+  const peer = peerOf(request)
   if (hops === 0) return peer
   const forwarded = request.headers["x-forwarded-for"]?.split(",") ?? []
   return parse(forwarded[Math.max(0, forwarded.length - hops)]) ?? peer

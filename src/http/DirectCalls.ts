@@ -1,6 +1,6 @@
 // Sign-in by a backend and refresh, in their commonest spelling: read, decoded and answered before the request is routed
 // as the `Api` declares it. Everything else, what carries no single key, and what does not fit its schema goes that way.
-import { Effect, Exit, Option, type Redacted, type Schema, SchemaParser } from "effect"
+import { Context, Effect, Exit, Option, type Redacted, type Schema, SchemaParser } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import { ProfileRequest, RefreshRequest } from "../api/Sessions.ts"
@@ -94,7 +94,9 @@ export const layer = HttpRouter.middleware(
           return answered.pipe(
             Effect.map((answer) => HttpServerResponse.jsonUnsafe(answer)),
             Effect.catch(HttpServerRespondable.toResponse),
-            Effect.provideContext(context)
+            Effect.updateContext((own: Context.Context<HttpServerRequest.HttpServerRequest>) =>
+              Context.merge(context, own)
+            )
           )
         }).pipe(Effect.interruptible)
       })

@@ -9,7 +9,7 @@ const patience = 4500
 const maxUserAgent = 256
 
 export class HttpCaller implements Caller {
-  patience: Patience | undefined = { left: patience }
+  patience: Patience | undefined = { left: patience, underWay: 0, since: 0 }
   readonly #request: Origin
   readonly #hops: number
   #address: string | null | undefined

@@ -2,7 +2,7 @@
 // only hears.
 import { Duration, Effect, Layer, Option, Schema } from "effect"
 import { Event } from "../domain/Event.ts"
-import { SessionId, UserId } from "../domain/Ids.ts"
+import { SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { EndReason } from "../domain/Session.ts"
 import { EventBus } from "../services/EventBus.ts"
 import { type Channel, Notifications } from "./Notifications.ts"
@@ -16,10 +16,11 @@ const maxLag = 750
 const decodeReason = Schema.decodeUnknownOption(EndReason)
 const decodeSessionId = Schema.decodeUnknownOption(SessionId)
 const decodeUserId = Schema.decodeUnknownOption(Schema.NumberFromString.pipe(Schema.decodeTo(UserId)))
+const decodeTenantId = Schema.decodeUnknownOption(Schema.NumberFromString.pipe(Schema.decodeTo(TenantId)))
 
 /**
- * `ended <reason> <session id>`, `changed <user id>`, `changed *` after a change to how a whole tenant is served, or `recheck`
- * after one that may end its sessions. A word from a newer version is no event for this one.
+ * `ended <reason> <session id>`, `changed <user id>`, `tenant <tenant id>` after a change to how its users are served, or
+ * `recheck` after one that may end sessions of a whole tenant. A word from a newer version is no event for this one.
  */
 export const parsePayload = (payload: string): Option.Option<Event> => {
   const [word, about, id] = payload.split(" ")
@@ -27,9 +28,9 @@ export const parsePayload = (payload: string): Option.Option<Event> => {
     case "recheck":
       return Option.some(Event.Gap())
     case "changed":
-      return about === "*"
-        ? Option.some(Event.TenantChanged())
-        : Option.map(decodeUserId(about), (userId) => Event.UserChanged({ userId }))
+      return Option.map(decodeUserId(about), (userId) => Event.UserChanged({ userId }))
+    case "tenant":
+      return Option.map(decodeTenantId(about), (tenantId) => Event.TenantChanged({ tenantId }))
     case "ended":
       return Option.map(
         Option.all([decodeReason(about), decodeSessionId(id)]),

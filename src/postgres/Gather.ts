@@ -49,6 +49,15 @@ export const make = Effect.fnUntraced(function* <Call, A>(
   const waiting = new Set<Waiting<Call, A>>()
   let underWay = 0
   let watched = false
+  let closed = false
+
+  // Whoever still waits when nothing is sent any more.
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      closed = true
+      for (const { answer } of unanswered) answer(late(operation))
+    })
+  )
 
   const next = (): ReadonlyArray<Waiting<Call, A>> => {
     const batch = new Map<string, Waiting<Call, A>>()
@@ -105,7 +114,10 @@ export const make = Effect.fnUntraced(function* <Call, A>(
 
   const together = (call: Call): Effect.Effect<A | undefined, StoreUnavailable> =>
     Effect.flatMap(timing, ({ left, now, spend }) => {
-      if (left === 0) return late(operation)
+      if (left === 0 || closed) {
+        spend()
+        return late(operation)
+      }
       return Effect.callback((resume) => {
         const each: Waiting<Call, A> = {
           key: key(call),

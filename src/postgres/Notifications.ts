@@ -39,8 +39,8 @@ export const layer: Layer.Layer<Notifications, never, PgClient> = Layer.effect(
     const connect = PgConnection.make({
       ...config,
       multiplex: false,
-      // A beat that is lost is sent again.
-      startupParameters: { ...config.startupParameters, synchronous_commit: "off" }
+      // A beat that is lost is sent again; but it may have to wait for its turn among whoever else notifies.
+      startupParameters: { ...config.startupParameters, synchronous_commit: "off", lock_timeout: "0" }
     })
 
     const hear = Effect.fnUntraced(function* (channel: Channel, { beatEvery, onGap, onPayload }: Hearer) {

@@ -108,7 +108,7 @@ const open = (dataDir: string | undefined) =>
     return yield* database(dataDir)
   })
 
-/** Nothing that is committed goes unheard, and it is heard before whoever committed it has an answer. */
+/** Nothing that is committed goes unheard: it comes with the answer to whoever committed it. */
 const notifications = (gate: PgliteGate): Notifications["Service"] => ({
   hear: (channel, { onPayload }) =>
     Effect.gen(function* () {
@@ -118,7 +118,7 @@ const notifications = (gate: PgliteGate): Notifications["Service"] => ({
         (leave) => Effect.sync(leave)
       )
       yield* Queue.take(payloads).pipe(Effect.flatMap(onPayload), Effect.forever, Effect.forkScoped)
-      return () => 0
+      return () => gate.usable ? 0 : Infinity
     })
 })
 

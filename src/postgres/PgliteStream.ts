@@ -14,6 +14,7 @@ const closing = new Set(Buffer.from("QFS"))
 /** What may come before those. */
 const opening = new Set(Buffer.from("BCDEHPcdf"))
 const readyForQuery = 0x5a
+const commandComplete = 0x43
 const notificationResponse = 0x41
 /** Its type, its length and the process it comes from. */
 const notificationHead = 9
@@ -227,7 +228,10 @@ export class PgliteStream extends Duplex {
       if (this.destroyed) return release()
       this.#release = release
       const welcome = await this.#gate.execute(message, true)
-      for (const channel of this.#gate.channels) await this.#gate.execute(simpleQuery(`listen ${channel}`), true)
+      for (const channel of this.#gate.channels) {
+        const answer = await this.#gate.execute(simpleQuery(`listen ${channel}`), true)
+        if (answer[0] !== commandComplete) throw new Error(`Not listening to ${channel}`)
+      }
       await this.#reply(welcome)
       return
     }

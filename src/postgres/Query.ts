@@ -196,11 +196,13 @@ export const timing = Effect.withFiber((fiber) => {
   const clock = fiber.getRef(Clock.Clock)
   const budget = fiber.getRef(Caller).patience
   const now = clock.currentTimeMillisUnsafe()
+  if (budget === undefined) return Effect.succeed({ now, left: patience, spend: () => undefined })
+  if (budget.underWay++ === 0) budget.since = now
   return Effect.succeed({
     now,
-    left: budget === undefined ? patience : Math.max(0, Math.min(patience, budget.left)),
+    left: Math.max(0, Math.min(patience, budget.left - (now - budget.since))),
     spend: () => {
-      if (budget !== undefined) budget.left -= clock.currentTimeMillisUnsafe() - now
+      if (--budget.underWay === 0) budget.left -= clock.currentTimeMillisUnsafe() - budget.since
     }
   })
 })

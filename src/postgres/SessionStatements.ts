@@ -48,8 +48,6 @@ with key as (
   from admitted a
   where a.changed and u.id = a.id and (u.custom_id is null or $13 is null or u.custom_id = $13)
   returning u.id, u.custom_id, u.picture_url, u.metadata
-), told as (
-  select pg_notify('roomkey', 'changed ' || id) from updated
 ), signed_in as (
   select id, custom_id, picture_url, metadata from updated
   union all
@@ -60,14 +58,13 @@ select key.suspended, found.id::float8 as user_id, found.username,
   coalesce(found.banned, false) as banned,
   coalesce(found.custom_id_differs, false) as custom_id_differs,
   coalesce(found.custom_id_taken, false) as custom_id_taken,
-  s.custom_id, s.picture_url, s.metadata,
+  s.custom_id, s.picture_url, s.metadata, exists (select from updated) as changed,
   opened.user_id is not null as opened,
   case when opened.user_id is not null then admit_session(opened.user_id, $7::integer, null) end as evicted
 from key
 left join found on true
 left join signed_in s on true
-left join opened on true
-left join told on true`
+left join opened on true`
 
 const userFields = {
   user_id: UserId,
@@ -87,9 +84,14 @@ export const ProfileRow = Schema.Struct({
   custom_id: Schema.NullOr(Schema.String),
   picture_url: Schema.NullOr(Schema.String),
   metadata: Schema.NullOr(Metadata),
+  changed: Schema.Boolean,
   opened: Schema.Boolean,
   evicted: Schema.NullOr(Schema.Array(SessionId))
 })
+
+/** Tells the other instances of users whose profile is another one now. $1 their ids. */
+export const tellChangedStatement = `
+select pg_notify('roomkey', 'changed ' || id)::text as told from unnest($1::text[]) id`
 
 /**
  * Sign-in by profile of several known users at once, each only if its profile says nothing new and nobody holds its lock;

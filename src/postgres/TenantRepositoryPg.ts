@@ -59,7 +59,8 @@ with changed as (
   where id = $1::bigint and deleted_at is null
   returning *
 ), told as (
-  select pg_notify('roomkey', case when $3 is null then 'changed *' else 'recheck' end) from changed
+  select pg_notify('roomkey', case when $3 is null then 'tenant ' || id else 'recheck' end) from changed
+  where $3 is not null or $5 is not null or $8 is not null
 )
 select ${tenantColumns} from changed left join told on true`
 

@@ -1,9 +1,9 @@
 // Sessions in PostgreSQL, by the statements of SessionStatements.ts.
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { Duration, Effect, Layer, Option } from "effect"
+import { Duration, Effect, Latch, Layer, Option, Schedule } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { InvalidApiKey } from "../domain/ApiKey.ts"
-import type { ApiKeyId, TenantId } from "../domain/Ids.ts"
+import type { ApiKeyId, TenantId, UserId } from "../domain/Ids.ts"
 import { InvalidCredentials } from "../domain/Password.ts"
 import { type MintedTokens, SessionPolicy } from "../domain/Session.ts"
 import { TenantSuspended } from "../domain/Tenant.ts"
@@ -98,6 +98,10 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       if (created?.custom_id_taken === true) return yield* new CustomIdTaken()
     })
 
+    const tellOf = yield* teller((userIds) =>
+      attempt("tellChanged", sql.unsafe(Sessions.tellChangedStatement, [userIds.map(String)]))
+    )
+
     const openAlone = Effect.fnUntraced(
       function* (tenantId: TenantId, apiKeyId: ApiKeyId, profile: Profile, tokens: MintedTokens) {
         const open = sql.unsafe(Sessions.openForProfileStatement, [
@@ -134,6 +138,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
           if (row.custom_id_differs) return yield* new CustomIdImmutable()
           if (row.custom_id_taken) return yield* new CustomIdTaken()
           if (!row.opened) continue
+          if (row.changed) tellOf(row.user_id)
           return {
             user: Sessions.toUser({ ...row, user_id: row.user_id, username: row.username }),
             expiresIn: accessTtl,
@@ -278,6 +283,33 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
     })
   })
 ).pipe(Layer.provide(Queries.layer))
+
+/**
+ * What others are told of changed profiles has statements of its own, one at a time: notifying transactions commit one
+ * after the other in the whole cluster, which is no time for a sign-in to wait.
+ */
+const teller = Effect.fnUntraced(
+  function* (tell: (userIds: ReadonlyArray<UserId>) => Effect.Effect<unknown, StoreUnavailable>) {
+    const changed = new Set<UserId>()
+    const some = yield* Latch.make()
+    const send = Effect.suspend(() => {
+      some.closeUnsafe()
+      const userIds = [...changed]
+      changed.clear()
+      return Effect.onError(tell(userIds), () => Effect.sync(() => userIds.forEach(tellOf)))
+    })
+    const tellOf = (userId: UserId): void => {
+      changed.add(userId)
+      some.openUnsafe()
+    }
+    yield* Effect.addFinalizer(() => changed.size === 0 ? Effect.void : Effect.ignore(send))
+    yield* Effect.andThen(some.await, Effect.retry(send, Schedule.spaced("250 millis"))).pipe(
+      Effect.forever,
+      Effect.forkScoped
+    )
+    return tellOf
+  }
+)
 
 const firstExpiresIn = (found: ReadonlyArray<typeof Sessions.ExpiresInRow.Type>): Option.Option<number> =>
   Option.map(Option.fromUndefinedOr(found[0]), (row) => Math.floor(row.expires_in))

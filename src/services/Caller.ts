@@ -1,8 +1,10 @@
 import { Context } from "effect"
 
-/** Milliseconds that are left. */
+/** Milliseconds that are left, calls that are under way, and the moment in which the first of them began. */
 export interface Patience {
   left: number
+  underWay: number
+  since: number
 }
 
 /** What the edge knows of who calls. Where there is no edge, nothing. */
@@ -11,8 +13,8 @@ export interface Caller {
   readonly address: string | null
   readonly userAgent: string | null
   /**
-   * How long the caller still waits for the store, in all; each call takes from it what it took. Without it each call
-   * has its own time.
+   * How long the caller still waits for the store, in all; what calls take from it is the time in which any
+   * is under way. Without it each call has its own time.
    */
   readonly patience: Patience | undefined
 }

@@ -116,10 +116,12 @@ export const doorLayer = Layer.effectDiscard(Effect.gen(function* () {
     )
 
   yield* handshakes.receive((offer) => {
-    const principal = recall(offer)
-    const answered = principal === undefined
-      ? Effect.flatMap(admit(offer), (admitted) => open(offer, admitted))
-      : open(offer, principal)
+    const answered = Effect.suspend(() => {
+      const principal = recall(offer)
+      return principal === undefined
+        ? Effect.flatMap(admit(offer), (admitted) => open(offer, admitted))
+        : open(offer, principal)
+    })
     const fiber = Effect.runForkWith(
       context.pipe(
         Context.add(Caller, offer.caller),

@@ -130,6 +130,10 @@ layer(Server.layer(), Wire.options)("LoggedOutSocket", (it) => {
       const tenant = yield* Wire.makeTenant
       const tenantId = TenantId.make(tenant.id)
       const bus = yield* EventBus
+      const closes: Record<string, typeof revoked> = {
+        ban: { code: 4403, reason: "user_banned" },
+        suspension: { code: 4403, reason: "tenant_suspended" }
+      }
       const ends: Record<string, (sessionId: SessionId, userId: UserId) => Effect.Effect<unknown, unknown, Ports>> = {
         logout: (sessionId) => endSession(sessionId, "logout"),
         revocation: (_, userId) => revokeSessions(tenantId, userId),
@@ -145,7 +149,8 @@ layer(Server.layer(), Wire.options)("LoggedOutSocket", (it) => {
           Effect.provideService(EventBus, { ...bus, publish: () => Effect.never }),
           Effect.forkChild
         )
-        assert.isDefined(yield* connection.closed, name)
+        const closed = yield* Effect.timeout(connection.closed, "1 second")
+        assert.deepEqual(closed, closes[name] ?? revoked, name)
         yield* Fiber.interrupt(ending)
       }
     }))

@@ -14,11 +14,12 @@ const make = (maxReadings = 10) => new SessionMemory({ maxReadings, believedFor 
 
 const id = SessionId.make("01890000-0000-7000-8000-000000000000")
 const userId = UserId.make(7)
+const tenantId = TenantId.make(1)
 
 /** `version` is what changes: the user's metadata. */
 const record = (version: number, sessionId = id): SessionRecord => ({
   id: sessionId,
-  tenantId: TenantId.make(1),
+  tenantId,
   appId: AppId.make(`vc_app_${"0".repeat(32)}`),
   tenantSuspended: false,
   allowedOrigins: [],
@@ -75,7 +76,7 @@ describe("SessionMemory", () => {
       const isHearing = () => connected && unheard.every(({ at }) => now - at < 750)
       const moment = () => ({ at: now, epoch: isHearing() ? epoch : undefined })
       const forget = (by: "session" | "user" | "tenant") => {
-        if (by === "tenant") memory.forgetAll(now)
+        if (by === "tenant") memory.forgetTenant(tenantId, now)
         else memory.forget([by === "user" ? userId : id], now)
       }
       for (const step of steps) {
@@ -157,7 +158,7 @@ describe("SessionMemory", () => {
 
   it("does not believe what was asked for before it forgot, however late the answer", () => {
     const all = make()
-    all.forgetAll(10)
+    all.forgetTenant(tenantId, 10)
     all.remember(record(0), { at: 5, epoch: 1 }, 20)
     assert.isUndefined(all.recall(id, { at: 20, epoch: 1 }))
     for (const forgotten of [id, userId]) {

@@ -135,7 +135,7 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
       const hurried = Effect.provideService(ask("a"), Caller, {
         address: null,
         userAgent: null,
-        patience: { left: 1000 }
+        patience: { left: 1000, underWay: 0, since: 0 }
       })
       const fiber = yield* Effect.forkChild(hurried, { startImmediately: true })
       yield* TestClock.adjust("1 second")
@@ -148,7 +148,7 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
   it.effect("takes the time for which a call waited from what its caller has", () =>
     Effect.gen(function* () {
       const { ask, go } = yield* gathering(together)
-      const patience = { left: 3000 }
+      const patience = { left: 3000, underWay: 0, since: 0 }
       const fiber = yield* Effect.forkChild(
         Effect.provideService(ask("a"), Caller, { address: null, userAgent: null, patience }),
         { startImmediately: true }
@@ -162,7 +162,11 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
   it.effect("asks nothing for a caller that has no time left", () =>
     Effect.gen(function* () {
       const { ask, busy, go, sent } = yield* gathering(together)
-      const late = Effect.provideService(ask("a"), Caller, { address: null, userAgent: null, patience: { left: 0 } })
+      const late = Effect.provideService(ask("a"), Caller, {
+        address: null,
+        userAgent: null,
+        patience: { left: 0, underWay: 0, since: 0 }
+      })
       assert.strictEqual((yield* Effect.flip(late))._tag, "StoreUnavailable")
       yield* go.open
       yield* Effect.forEach(busy, Fiber.join)

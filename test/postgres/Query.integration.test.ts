@@ -22,7 +22,7 @@ layer(Database.layer, { timeout: "60 seconds" })("attempt", (it) => {
   it.effect("gives up when the request has used its time with the store, and at once when none is left", () =>
     Effect.gen(function* () {
       const { attempt } = yield* Queries
-      const patience = { left: 1500 }
+      const patience = { left: 1500, underWay: 0, since: 0 }
       const hurried = <A, E, R>(call: Effect.Effect<A, E, R>) =>
         Effect.provideService(call, Caller, { address: null, userAgent: null, patience })
       const first = yield* Effect.forkChild(hurried(attempt("slow", Effect.sleep("500 millis"))))

@@ -41,7 +41,7 @@ export const limitLogins = Effect.fnUntraced(function* <
   const giveBack = Effect.ignore(limits.giveBack(claims))
   const [, account] = yield* Effect.all([limits.takeAll(claims), login.find], { concurrency: 2 })
   const right = yield* login.check(account).pipe(
-    // A database that is away is not asked to take anything back: the caller waits for an answer.
+    // A database that was away is not asked to take anything back: the caller waits for an answer.
     Effect.tapError(({ _tag }) => _tag === "InvalidCredentials" || _tag === "StoreUnavailable" ? Effect.void : giveBack)
   )
   const [exit] = yield* Effect.all([Effect.exit(login.proceed(right)), giveBack], { concurrency: 2 })
