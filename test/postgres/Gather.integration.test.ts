@@ -1,6 +1,6 @@
 // Calls that leave together: whose answer is whose, and what becomes of each when the statement for all of them fails.
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Latch } from "effect"
+import { Deferred, Effect, Exit, Fiber, Latch, Scope } from "effect"
 import { ConnectionError, SqlError, UniqueViolation } from "effect/sql/SqlError"
 import { TestClock } from "effect/testing"
 import * as Gather from "../../src/postgres/Gather.ts"
@@ -171,5 +171,15 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
       yield* go.open
       yield* Effect.forEach(busy, Fiber.join)
       assert.deepEqual(sent, [])
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("answers whoever still waits when it ends, and takes nobody from then on", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { ask, askAll } = yield* Scope.provide(gathering(together), scope)
+      const fibers = yield* askAll(["a", "b"])
+      yield* Scope.close(scope, Exit.void)
+      for (const fiber of fibers) assert.strictEqual((yield* Effect.flip(Fiber.join(fiber)))._tag, "StoreUnavailable")
+      assert.strictEqual((yield* Effect.flip(ask("c")))._tag, "StoreUnavailable")
     }).pipe(Effect.provide(Queries.layer)))
 })

@@ -1,6 +1,6 @@
 // A call of the store ends in bounded time, and no later than its caller stops waiting.
 import { assert, layer } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { type Duration, Effect, Fiber } from "effect"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
 import { TestClock } from "effect/testing"
 import { Queries } from "../../src/postgres/Query.ts"
@@ -37,6 +37,21 @@ layer(Database.layer, { timeout: "60 seconds" })("attempt", (it) => {
       assert.strictEqual((yield* Fiber.join(call))._tag, "StoreUnavailable")
       const late = hurried(attempt("late", Effect.succeed("an answer")))
       assert.strictEqual((yield* Effect.flip(late))._tag, "StoreUnavailable")
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("takes the time of calls at once from what the caller has once", () =>
+    Effect.gen(function* () {
+      const { attempt } = yield* Queries
+      const patience = { left: 3000, underWay: 0, since: 0 }
+      const call = (duration: Duration.Input) => attempt("slow", Effect.sleep(duration))
+      const both = yield* Effect.forkChild(
+        Effect.all([call("1 second"), call("2 seconds")], { concurrency: 2 }).pipe(
+          Effect.provideService(Caller, { address: null, userAgent: null, patience })
+        )
+      )
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.join(both)
+      assert.strictEqual(patience.left, 1000)
     }).pipe(Effect.provide(Queries.layer)))
 
   it.effect("calls a standby that took over by its name: away, not broken", () =>
