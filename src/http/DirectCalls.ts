@@ -13,6 +13,7 @@ import type { TokenStore } from "../services/TokenStore.ts"
 import { BodyText } from "./BodyText.ts"
 import { secretKey } from "./Credentials.ts"
 import { refresh, signIn } from "./handlers/Sessions.ts"
+import { nameRoute } from "./NameRoute.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -82,7 +83,8 @@ export const layer = HttpRouter.middleware(
     const context = yield* Effect.context<Flows>()
     const bodyText = yield* BodyText
     return (app) =>
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      Effect.withFiber((fiber) => {
+        const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
         if (request.method !== "POST" || !isPlain(request)) return app
         const read = reader(request)
         if (read === undefined) return app
@@ -91,6 +93,7 @@ export const layer = HttpRouter.middleware(
           if (answered === undefined) {
             return Effect.provideService(app, HttpServerRequest.HttpServerRequest, withText(request, body))
           }
+          nameRoute(fiber, request.url)
           return answered.pipe(
             Effect.map((answer) => HttpServerResponse.jsonUnsafe(answer)),
             Effect.catch(HttpServerRespondable.toResponse),

@@ -65,6 +65,10 @@ describe(`Telemetry on ${runtime}`, () => {
       })
     )
     for (const name of ["autoAuth", "passwordAuth", "refreshSession", "authenticate"]) assert.include(spans, name)
+    const traces = JSON.stringify(collector.at("/v1/traces"))
+    for (const route of ["/api/auth/auto", "/api/auth/token", "/api/token/refresh", "/api/me"]) {
+      assert.include(traces, `{"key":"http.route","value":{"stringValue":"${route}"}}`)
+    }
     assert.include(JSON.stringify(collector.at("/v1/logs")), "Tenant created")
     assert.include(JSON.stringify(collector.at("/v1/metrics")), "roomkey_sessions_issued_total")
 
