@@ -56,6 +56,8 @@ export const layer: Layer.Layer<Notifications, never, PgClient> = Layer.effect(
         yield* onGap
         yield* Effect.suspend(() => connection.query("select pg_notify($1, $2)", [channel, `${prefix}${millis()}`]))
           .pipe(
+            // Changes nothing, but has who looks at `pg_stat_activity` find the connection for what it is.
+            Effect.andThen(connection.query(`listen ${channel}`)),
             Effect.ignore,
             Effect.repeat(Schedule.spaced(beatEvery)),
             Effect.forkScoped

@@ -96,6 +96,31 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       if (runOut.size > maxRemembered) runOut.delete(runOut.keys().next().value!)
     }
 
+    /** Keys that are being asked for: how many claims on each, and how often something came back meanwhile. */
+    const asked = new Map<string, { claims: number; returns: number }>()
+
+    const asking = (key: string) => {
+      const about = asked.get(key) ?? { claims: 0, returns: 0 }
+      asked.set(key, about)
+      about.claims++
+      const { returns } = about
+      return {
+        cameBack: () => about.returns !== returns,
+        done: () => {
+          if (--about.claims === 0) asked.delete(key)
+        }
+      }
+    }
+
+    /** Whatever ran out has not, now that something comes back; nor has what is refused by an answer from before. */
+    const reopen = (keys: ReadonlyArray<string>) => {
+      for (const key of keys) {
+        runOut.delete(key)
+        const about = asked.get(key)
+        if (about !== undefined) about.returns++
+      }
+    }
+
     const limited = (millis: number) => new RateLimited({ retryAfter: Math.max(1, Math.ceil(millis / 1000)) })
 
     const check = Effect.fnUntraced(function* (key: string) {
@@ -114,21 +139,25 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
 
     const giveBack = Effect.fnUntraced(function* (claims: ReadonlyArray<Claim>) {
       const keys = claims.map(keyOf)
-      // Whatever ran out has not, now that something comes back.
-      for (const key of keys) runOut.delete(key)
-      yield* attempt("giveBackAllowance", sql.unsafe(giveBackStatement(claims.length), parameters(claims, keys)))
+      reopen(keys)
+      yield* attempt("giveBackAllowance", sql.unsafe(giveBackStatement(claims.length), parameters(claims, keys))).pipe(
+        Effect.ensuring(Effect.sync(() => reopen(keys)))
+      )
     })
 
     const takeAll = Effect.fnUntraced(function* (claims: ReadonlyArray<Claim>) {
       const keys = claims.map(keyOf)
       for (const key of keys) yield* check(key)
+      const questions = keys.map(asking)
       const taken = yield* attempt(
         "takeAllowance",
         Effect.flatMap(sql.unsafe(takeStatement(claims.length), parameters(claims, keys)), takeRows)
-      )
+      ).pipe(Effect.ensuring(Effect.sync(() => questions.forEach(({ done }) => done()))))
       const refused = taken.find((claim) => claim.refused)
       if (refused === undefined) return
-      remember(keys[refused.index]!, (yield* Clock.currentTimeMillis) + refused.millis)
+      if (!questions[refused.index]!.cameBack()) {
+        remember(keys[refused.index]!, (yield* Clock.currentTimeMillis) + refused.millis)
+      }
       if (refused.index > 0) yield* Effect.ignore(giveBack(claims.slice(0, refused.index)))
       return yield* limited(refused.millis)
     })

@@ -58,7 +58,7 @@ layer(Database.layer, { timeout: "60 seconds", excludeTestServices: true })("Not
       while (lag() > performance.now() - since) yield* Effect.sleep(1)
       assert.deepStrictEqual(yield* Queue.clear(heard), ["said before"])
       yield* sql`select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and query like 'select pg_notify($1, $2)' and pid <> pg_backend_pid()`
+        where datname = current_database() and query ilike 'listen%' and pid <> pg_backend_pid()`
       while (lag() !== Infinity) yield* Effect.sleep(1)
       yield* notify("roomkey", "missed")
       while (lag() === Infinity) yield* Effect.sleep(1)
