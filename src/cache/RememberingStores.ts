@@ -4,7 +4,7 @@
 import { Clock, Context, Duration, Effect, Layer, Option } from "effect"
 import type { SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { SessionPolicy, type SessionRecord } from "../domain/Session.ts"
-import { EventBus } from "../services/EventBus.ts"
+import { EventBus, maxLag } from "../services/EventBus.ts"
 import { RecentSessions } from "../services/RecentSessions.ts"
 import { TenantRepository } from "../services/TenantRepository.ts"
 import { TokenStore } from "../services/TokenStore.ts"
@@ -34,7 +34,7 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
     const { refreshGrace } = yield* SessionPolicy
     const memory = new SessionMemory({
       maxReadings,
-      believedFor: Math.min(longest, Duration.toMillis(refreshGrace) + 750)
+      believedFor: Math.min(longest, Duration.toMillis(refreshGrace) + maxLag)
     })
 
     const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6

@@ -10,7 +10,6 @@ import type { EventBus } from "../services/EventBus.ts"
 import type { RateLimits } from "../services/RateLimits.ts"
 import type { TokenCodec } from "../services/TokenCodec.ts"
 import type { TokenStore } from "../services/TokenStore.ts"
-import { BodyText } from "./BodyText.ts"
 import { secretKey } from "./Credentials.ts"
 import { refresh, signIn } from "./handlers/Sessions.ts"
 import { nameRoute } from "./NameRoute.ts"
@@ -74,25 +73,18 @@ const reader = (request: Request): ((body: string) => Answered | undefined) | un
   }
 }
 
-/** The same request, of which this much has been read. */
-const withText = (request: Request, text: string): Request =>
-  Object.create(request, { text: { value: Effect.succeed(text) } })
-
 export const layer = HttpRouter.middleware(
   Effect.gen(function* () {
     const context = yield* Effect.context<Flows>()
-    const bodyText = yield* BodyText
     return (app) =>
       Effect.withFiber((fiber) => {
         const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
         if (request.method !== "POST" || !isPlain(request)) return app
         const read = reader(request)
         if (read === undefined) return app
-        return Effect.flatMap(bodyText(request), (body) => {
+        return Effect.flatMap(request.text, (body) => {
           const answered = read(body)
-          if (answered === undefined) {
-            return Effect.provideService(app, HttpServerRequest.HttpServerRequest, withText(request, body))
-          }
+          if (answered === undefined) return app
           nameRoute(fiber, request.url)
           return answered.pipe(
             Effect.map((answer) => HttpServerResponse.jsonUnsafe(answer)),

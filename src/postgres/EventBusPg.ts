@@ -4,14 +4,13 @@ import { Duration, Effect, Layer, Option, Schema } from "effect"
 import { Event } from "../domain/Event.ts"
 import { SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { EndReason } from "../domain/Session.ts"
-import { EventBus } from "../services/EventBus.ts"
+import { EventBus, maxLag } from "../services/EventBus.ts"
 import { type Channel, Notifications } from "./Notifications.ts"
 
 const channel: Channel = "roomkey"
 
-/** A beat is sent, comes back, and the next is sent and comes back, well within the lag that `EventBus.hearing` allows. */
+/** A beat is sent, comes back, and the next is sent and comes back, well within `maxLag`. */
 const beatEvery = Duration.millis(250)
-const maxLag = 750
 
 const decodeReason = Schema.decodeUnknownOption(EndReason)
 const decodeSessionId = Schema.decodeUnknownOption(SessionId)

@@ -18,7 +18,7 @@ export interface Hearer {
 }
 
 export class Notifications extends Context.Service<Notifications, {
-  /** The answer: milliseconds, of which whatever was committed before them has been heard; none is infinitely many. */
+  /** Answers how many milliseconds ago something may have been committed that is not heard yet; `Infinity` while nothing is. */
   readonly hear: (channel: Channel, hearer: Hearer) => Effect.Effect<() => number, never, Scope.Scope>
 }>()("roomkey/postgres/Notifications") {}
 

@@ -27,7 +27,6 @@ import { Registry } from "../ws/Registry.ts"
 import { Rooms } from "../ws/Rooms.ts"
 import { SocketPolicy } from "../ws/SocketPolicy.ts"
 import * as Adapters from "./Adapters.ts"
-import * as BodyTextNode from "./BodyTextNode.ts"
 import * as Demo from "./Demo.ts"
 import * as HandshakesNode from "./HandshakesNode.ts"
 import * as Observability from "./Observability.ts"
@@ -150,7 +149,6 @@ export const layerNoDatabase = (config: RoomkeyConfig) =>
     Layer.provide(Layer.mergeAll(
       Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(64)),
       Layer.succeed(TrustProxy, config.trustProxy),
-      BodyTextNode.layer,
       socketPolicy(config)
     )),
     Layer.provideMerge(Observability.layer(config))

@@ -1,6 +1,9 @@
 import { Context, Effect, Layer, PubSub, type Scope } from "effect"
 import type { Event } from "../domain/Event.ts"
 
+/** Milliseconds that what others say may be on its way, short of the second in which it must show. */
+export const maxLag = 750
+
 /**
  * What happened, for whoever holds state derived from the database. `publish` reaches this instance only, at once:
  * the statement that changed the database is what tells the others.
@@ -11,7 +14,7 @@ export class EventBus extends Context.Service<EventBus, {
   /** Has `listener` called within each `publish`: for state that must never be behind `hearing`. */
   readonly attend: (listener: (event: Event) => void) => Effect.Effect<void, never, Scope.Scope>
   /**
-   * A number that is another one after each `Gap`; nothing unless all that others said, but for the last 750 ms, has been
+   * A number that is another one after each `Gap`; nothing unless all that others said, but for the last `maxLag`, has been
    * published here.
    */
   readonly hearing: () => number | undefined

@@ -185,6 +185,16 @@ describe("SessionMemory", () => {
     assert.deepStrictEqual(known, [false, false, true])
   })
 
+  it("forgets the sessions of a tenant, and no one else's", () => {
+    const memory = make()
+    const others = SessionId.make("01890000-0000-7000-8000-000000000002")
+    memory.remember(record(0), { at: 0, epoch: 1 }, 1)
+    memory.remember({ ...record(0, others), tenantId: TenantId.make(2) }, { at: 0, epoch: 1 }, 1)
+    memory.forgetTenant(tenantId, 2)
+    assert.isUndefined(memory.recall(id, { at: 3, epoch: 1 }))
+    assert.isDefined(memory.recall(others, { at: 3, epoch: 1 }))
+  })
+
   it("keeps the newer of two readings, whichever comes in last", () => {
     const memory = make()
     memory.remember(record(2), { at: 20, epoch: 1 }, 21)
