@@ -2,7 +2,7 @@
 // notified of is heard on the way. A data directory belongs to one process at a time.
 import { PGlite } from "@electric-sql/pglite"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { Effect, Layer, Queue, Schema } from "effect"
+import { Effect, FiberSet, Layer, Schema } from "effect"
 import { randomBytes } from "node:crypto"
 import { existsSync } from "node:fs"
 import { mkdir, readdir, rename, rm } from "node:fs/promises"
@@ -108,16 +108,15 @@ const open = (dataDir: string | undefined) =>
     return yield* database(dataDir)
   })
 
-/** Nothing that is committed goes unheard: it comes with the answer to whoever committed it. */
+/** Nothing that is committed goes unheard: it is heard before whoever committed it has an answer. */
 const notifications = (gate: PgliteGate): Notifications["Service"] => ({
   hear: (channel, { onPayload }) =>
     Effect.gen(function* () {
-      const payloads = yield* Effect.acquireRelease(Queue.unbounded<string>(), Queue.shutdown)
+      const run = yield* FiberSet.makeRuntime()
       yield* Effect.acquireRelease(
-        Effect.sync(() => gate.attend(channel, (payload) => Queue.offerUnsafe(payloads, payload))),
+        Effect.sync(() => gate.attend(channel, (payload) => run(onPayload(payload)))),
         (leave) => Effect.sync(leave)
       )
-      yield* Queue.take(payloads).pipe(Effect.flatMap(onPayload), Effect.forever, Effect.forkScoped)
       return () => gate.usable ? 0 : Infinity
     })
 })

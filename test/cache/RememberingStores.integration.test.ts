@@ -1,5 +1,6 @@
 // Two instances with a memory each, over one database, against the plain stores. Neither tells the other but by what its
 // statements notify: each answers like the plain stores for what it did itself, and for what the other did within a second.
+import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import { Arbitrary, Context, Effect, Layer, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
@@ -55,6 +56,14 @@ const instanceWith = <E, R>(bus: Layer.Layer<EventBus, E, R>) =>
 
 const without = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provideService(effect, RecentSessions, { recall: () => undefined })
+
+/** What a step set going beside its answer has been sent, and is done. */
+const settled = Effect.gen(function* () {
+  const sql = yield* PgClient
+  yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+  yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+  yield* sql`select`
+})
 
 type Instance = Context.Context<Layer.Success<typeof RememberingStores.layer> | EventBus>
 
@@ -143,6 +152,8 @@ layer(World.layer(), { timeout: "120 seconds" })("RememberingStores", (it) => {
       yield* record
       /** For each instance, by token: the last moment of the history that it made itself. */
       const changedBy = [new Map<number, number>(), new Map<number, number>()] as const
+      /** The tokens that it displaced by a second refresh. */
+      const displacedBy = [new Set<number>(), new Set<number>()] as const
 
       for (const step of [...steps, aSecond]) {
         // Both know everything that they may know.
@@ -153,10 +164,13 @@ layer(World.layer(), { timeout: "120 seconds" })("RememberingStores", (it) => {
         } else {
           yield* Effect.ignore(on(instances[step.at])(perform(step)))
         }
+        yield* settled
         yield* record
         const [before, truth] = history.slice(-2)
         for (const [index, said] of truth!.answers.entries()) {
-          if (step.do !== "wait" && said !== before!.answers[index]) changedBy[step.at].set(index, history.length - 1)
+          if (step.do === "wait" || said === before!.answers[index]) continue
+          changedBy[step.at].set(index, history.length - 1)
+          if (step.do === "refresh") displacedBy[step.at].add(index)
         }
         for (const [at, context] of instances.entries()) {
           const answers = yield* on(context)(Effect.forEach(known, answer))
@@ -166,7 +180,7 @@ layer(World.layer(), { timeout: "120 seconds" })("RememberingStores", (it) => {
             const maySay = history.flatMap(({ answers }, moment) => {
               const until = history[moment + 1]?.from ?? Infinity
               if (moment < (changedHere ?? 0) || until <= now - 1000) return []
-              if (changedHere !== undefined) return [answers[index]]
+              if (displacedBy[at]!.has(index)) return [answers[index]]
               // For its grace period a token is good though another instance has refreshed the pair after it too.
               return answers.filter((_, other) => other >= index && known[other]!.sessionId === sessionId)
             })
