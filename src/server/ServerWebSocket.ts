@@ -1,12 +1,11 @@
 // The server's end of a WebSocket: heartbeat, bounded queue out and limits of size. No timer, no fiber and no event listener
 // a socket: one fiber pings them all.
 import * as NodeWS from "@effect/platform-node/NodeWS"
-import { Array, Duration, Effect, Metric, Predicate, type Scope } from "effect"
+import { Array, Duration, Effect, Predicate, type Scope } from "effect"
 import type { Socket } from "effect/socket"
 import type { IncomingMessage } from "node:http"
 import type { Duplex } from "node:stream"
-import { socketCloses } from "../Metrics.ts"
-import { noPong, slowConsumer, tooManyFrames } from "../ws/CloseCodes.ts"
+import { closeCounter, noPong, slowConsumer, tooManyFrames } from "../ws/CloseCodes.ts"
 import { subprotocol } from "../ws/Handshake.ts"
 import { SocketPolicy } from "../ws/SocketPolicy.ts"
 import type { Wire, WireListener } from "../ws/Wire.ts"
@@ -26,7 +25,6 @@ export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer, u
 /** Sockets and their heartbeat, as long as the scope lives. */
 export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effect.gen(function* () {
   const policy = yield* SocketPolicy
-  const context = yield* Effect.context<never>()
   const closeTimeout = Duration.toMillis(policy.closeTimeout)
   // As many as a client may send of other frames: a ping is answered at the same cost.
   const maxPings = policy.inboundBurst + policy.inboundPerSecond * Duration.toSeconds(policy.pingEvery)
@@ -34,8 +32,7 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
   let nextSlot = 0
   const framed = makeFraming()
 
-  const countClose = (code: number) =>
-    Metric.withAttributes(socketCloses, { code: String(code) }).updateUnsafe(1, context)
+  const countClose = yield* closeCounter
 
   class ServerWebSocket extends NodeWS.WebSocket implements Wire {
     readonly #slot = open[nextSlot++ % slots]!

@@ -1,16 +1,17 @@
 // The open sockets of this instance. A socket lives exactly as long as its session: what ends a session closes it within
 // a second, and nothing else does. What is not known (the database is away) closes nothing.
-import { Array, Clock, Context, Duration, Effect, Latch, Layer, Metric, PubSub, Schedule } from "effect"
+import { Array, Clock, Context, Duration, Effect, Latch, Layer, PubSub, Schedule } from "effect"
 import type { Socket } from "effect/socket"
 import type { Event } from "../domain/Event.ts"
 import type { SessionId, UserId } from "../domain/Ids.ts"
 import type { SessionPrincipal } from "../domain/Principal.ts"
 import type { SessionRecord } from "../domain/Session.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
-import { socketCloses, sockets } from "../Metrics.ts"
+import { sockets } from "../Metrics.ts"
 import { EventBus } from "../services/EventBus.ts"
 import { TokenStore } from "../services/TokenStore.ts"
 import {
+  closeCounter,
   restarting,
   sessionExpired,
   sessionRevoked,
@@ -94,8 +95,7 @@ export class Registry extends Context.Service<Registry, {
 
       const isFull = (userId: UserId) => (perUser.get(userId) ?? 0) >= policy.maxPerUser
 
-      const countClose = (code: number): void =>
-        Metric.withAttributes(socketCloses, { code: String(code) }).updateUnsafe(1, context)
+      const countClose = yield* closeCounter
 
       const counted = (userId: UserId, change: number): void => {
         count += change
