@@ -137,6 +137,37 @@ layer(Server.layer(), { excludeTestServices: true, timeout: "60 seconds" })("a t
       isProblem(yield* call("DELETE", `/api/tenant/api-keys/${old}`, { bearer: next }), 404, "not_found")
     }))
 
+  it.effect("changes keys while its backends go on signing users in, each with the key that it knows", () =>
+    Effect.gen(function* () {
+      const { api_key: old } = yield* fresh
+      const known = Array.from({ length: 4 }, () => old)
+      const used = known.map(() => new Map<string, number>())
+      let done = false
+      const backends = yield* Effect.forEach(known, (_, backend) =>
+        Effect.gen(function* () {
+          while (!done) {
+            const key = known[backend]!
+            const { status, text } = yield* Server.autoAuth(key, { username: `user ${backend}` })
+            assert.strictEqual(status, 200, text)
+            used[backend]!.set(key, (used[backend]!.get(key) ?? 0) + 1)
+          }
+        }), { concurrency: "unbounded" }).pipe(Effect.forkScoped)
+      const eachHasUsed = (key: string, times: number) =>
+        Effect.repeat(Effect.yieldNow, {
+          until: () => backends.pollUnsafe() !== undefined || used.every((by) => (by.get(key) ?? 0) >= times)
+        })
+      yield* eachHasUsed(old, 2)
+      const { body: { api_key: next } } = yield* call("POST", "/api/tenant/api-keys", { bearer: old, json: {} })
+      known.fill(next)
+      yield* eachHasUsed(next, 1)
+      const { body: [{ id }] } = yield* call("GET", "/api/tenant/api-keys", { bearer: next })
+      assert.strictEqual((yield* call("DELETE", `/api/tenant/api-keys/${id}`, { bearer: next })).status, 204)
+      yield* eachHasUsed(next, 5)
+      done = true
+      yield* Fiber.join(backends)
+      isProblem(yield* Server.autoAuth(old, { username: "ada" }), 401, "invalid_api_key")
+    }).pipe(Effect.scoped))
+
   it.effect("does not revoke its last key that works, unless it insists", () =>
     Effect.gen(function* () {
       const { api_key } = yield* fresh
