@@ -1,7 +1,12 @@
 // Where a request carries its credential.
 import { Redacted } from "effect"
-import type { HttpServerRequest } from "effect/http"
 import { bearer } from "../api/Bearer.ts"
+
+/** What of a request may carry a credential. */
+export interface Presenting {
+  readonly method: string
+  readonly headers: Readonly<Record<string, string | undefined>>
+}
 
 export type Presented =
   | { readonly _tag: "Missing" }
@@ -17,7 +22,7 @@ const one = (found: ReadonlyArray<string>, inQuery: boolean): Presented => {
 
 /** A session token in the header, or in the query of a GET. */
 export const sessionToken = (
-  request: HttpServerRequest.HttpServerRequest,
+  request: Presenting,
   query: Readonly<Record<string, string | ReadonlyArray<string>>>
 ): Presented => {
   const header = bearer(request.headers.authorization)
@@ -29,5 +34,5 @@ export const sessionToken = (
 }
 
 /** An API key or the admin key, in `Authorization: Bearer` or `X-API-Key`. */
-export const secretKey = (request: HttpServerRequest.HttpServerRequest): Presented =>
+export const secretKey = (request: Presenting): Presented =>
   one([bearer(request.headers.authorization), request.headers["x-api-key"]].filter((key) => key !== undefined), false)

@@ -1,25 +1,46 @@
-// Sign-in by a backend and refresh, in their commonest spelling: read, decoded and answered before the request is routed
-// as the `Api` declares it. Everything else, what carries no single key, and what does not fit its schema goes that way.
-import { Context, Effect, Exit, Option, type Redacted, type Schema, SchemaParser } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
+// The three calls that are made most, in their commonest spelling: `GET /api/me` by whom is remembered, sign-in by a backend,
+// and refresh. They are read and answered before there is a request of the platform's, and before it is routed as the `Api`
+// declares it. Everything else, what carries no single credential, and what does not fit its schema goes that way.
+import { Effect, Exit, Option, type Redacted, type Schema, SchemaParser } from "effect"
+import { type HttpServerRespondable, HttpServerResponse } from "effect/http"
+import * as Respondable from "effect/http/HttpServerRespondable"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import { ProfileRequest, RefreshRequest } from "../api/Sessions.ts"
+import { toMe } from "../api/User.ts"
+import { recallPrincipal } from "../flows/sessions/Authenticate.ts"
 import type { ApiKeyRepository } from "../services/ApiKeyRepository.ts"
 import type { AuditLog } from "../services/AuditLog.ts"
 import type { EventBus } from "../services/EventBus.ts"
 import type { RateLimits } from "../services/RateLimits.ts"
-import type { TokenCodec } from "../services/TokenCodec.ts"
+import { RecentSessions } from "../services/RecentSessions.ts"
+import { TokenCodec } from "../services/TokenCodec.ts"
 import type { TokenStore } from "../services/TokenStore.ts"
-import { secretKey } from "./Credentials.ts"
+import * as Cors from "./Cors.ts"
+import { type Presented, secretKey, sessionToken } from "./Credentials.ts"
+import * as Edge from "./Edge.ts"
 import { refresh, signIn } from "./handlers/Sessions.ts"
-import { nameRoute } from "./NameRoute.ts"
 
-type Request = HttpServerRequest.HttpServerRequest
+/** What becomes of such a call. */
+export type Direct =
+  | { readonly _tag: "Answered"; readonly response: HttpServerResponse.HttpServerResponse }
+  /** Its body, of so many bytes, is to be read; nothing is made of one that does not fit. */
+  | {
+    readonly _tag: "Asked"
+    readonly length: number
+    readonly answer: (body: string) => Effect.Effect<HttpServerResponse.HttpServerResponse> | undefined
+  }
 
-/** Of a known length, so that it is known to be short enough, and sent without being asked for. */
-const isPlain = ({ headers }: Request): boolean =>
-  headers["content-type"] === "application/json" && headers["content-length"] !== undefined &&
-  headers["expect"] === undefined
+/** Bytes of a body that need not be read as a stream. */
+const maxLength = 16_384
+
+const bodyLength = ({ headers }: Edge.Asked): number | undefined => {
+  if (headers["content-type"] !== "application/json") return undefined
+  const length = Number(headers["content-length"])
+  return length > 0 && length <= maxLength ? length : undefined
+}
+
+const hasBody = ({ headers }: Edge.Asked): boolean =>
+  headers["content-length"] !== undefined || headers["transfer-encoding"] !== undefined
 
 const parseJson = (text: string): Option.Option<unknown> => {
   try {
@@ -43,58 +64,79 @@ const decoder = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
 const decodeProfile = decoder(ProfileRequest)
 const decodeRefresh = decoder(RefreshRequest)
 
-const presentedKey = (request: Request): Redacted.Redacted | undefined => {
-  const presented = secretKey(request)
-  return presented._tag === "Credential" ? presented.credential : undefined
+const credential = (presented: Presented): Redacted.Redacted | undefined =>
+  presented._tag === "Credential" ? presented.credential : undefined
+
+/** As text, which goes out together with the head. */
+const json = (body: object): HttpServerResponse.HttpServerResponse => {
+  const text = JSON.stringify(body)
+  return HttpServerResponse.raw(text, {
+    contentType: "application/json",
+    contentLength: Buffer.byteLength(text)
+  })
 }
 
 type Flows = ApiKeyRepository | AuditLog | EventBus | RateLimits | TokenCodec | TokenStore
 
-type Answered = Effect.Effect<object, HttpServerRespondable.Respondable, Flows | HttpServerRequest.HttpServerRequest>
+export const make = Effect.gen(function* () {
+  const services = yield* Effect.context<Flows>()
+  const exchange = yield* Edge.exchange
+  const mark = yield* Cors.mark
+  const codec = yield* TokenCodec
+  const recent = yield* RecentSessions
 
-/** From the body to what it asks for, if that is one of the calls here. */
-const reader = (request: Request): ((body: string) => Answered | undefined) | undefined => {
-  switch (request.url) {
-    case "/api/auth/auto": {
-      const key = presentedKey(request)
-      if (key === undefined) return undefined
-      return (body) => {
-        const profile = decodeProfile(body)
-        return profile === undefined ? undefined : signIn(key, profile)
+  const me = (request: Edge.Asked): Direct | undefined => {
+    const token = credential(sessionToken(request, {}))
+    const principal = token === undefined || hasBody(request) ? undefined : recallPrincipal(token, codec, recent)
+    return principal === undefined ? undefined : {
+      _tag: "Answered",
+      response: exchange(request).answer(
+        mark(request.headers.origin, json(toMe(principal.tenantId, principal.user)))
+      )
+    }
+  }
+
+  const asked = (
+    request: Edge.Asked,
+    call: (body: string) => Effect.Effect<object, HttpServerRespondable.Respondable, Flows> | undefined
+  ): Direct | undefined => {
+    const length = bodyLength(request)
+    if (length === undefined) return undefined
+    const { wrap } = exchange(request)
+    return {
+      _tag: "Asked",
+      length,
+      answer: (body) => {
+        const answered = call(body)
+        return answered === undefined ? undefined : wrap(
+          answered.pipe(
+            Effect.map(json),
+            Effect.catch(Respondable.toResponse),
+            Effect.map((response) => mark(request.headers.origin, response)),
+            Effect.provideContext(services)
+          )
+        )
       }
     }
-    case "/api/token/refresh":
-      return (body) => {
-        const payload = decodeRefresh(body)
-        return payload === undefined ? undefined : refresh(payload, request)
-      }
-    default:
-      return undefined
   }
-}
 
-export const layer = HttpRouter.middleware(
-  Effect.gen(function* () {
-    const context = yield* Effect.context<Flows>()
-    return (app) =>
-      Effect.withFiber((fiber) => {
-        const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
-        if (request.method !== "POST" || !isPlain(request)) return app
-        const read = reader(request)
-        if (read === undefined) return app
-        return Effect.flatMap(request.text, (body) => {
-          const answered = read(body)
-          if (answered === undefined) return app
-          nameRoute(fiber, request.url)
-          return answered.pipe(
-            Effect.map((answer) => HttpServerResponse.jsonUnsafe(answer)),
-            Effect.catch(HttpServerRespondable.toResponse),
-            Effect.updateContext((own: Context.Context<HttpServerRequest.HttpServerRequest>) =>
-              Context.merge(context, own)
-            )
-          )
-        }).pipe(Effect.interruptible)
-      })
-  }),
-  { global: true }
-)
+  return (request: Edge.Asked): Direct | undefined => {
+    if (request.method === "GET") return request.url === "/api/me" ? me(request) : undefined
+    if (request.method !== "POST") return undefined
+    switch (request.url) {
+      case "/api/auth/auto": {
+        const key = credential(secretKey(request))
+        return key === undefined ? undefined : asked(request, (body) => {
+          const profile = decodeProfile(body)
+          return profile === undefined ? undefined : signIn(key, profile)
+        })
+      }
+      case "/api/token/refresh":
+        return asked(request, (body) => {
+          const payload = decodeRefresh(body)
+          return payload === undefined ? undefined : refresh(payload, request)
+        })
+    }
+    return undefined
+  }
+})

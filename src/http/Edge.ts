@@ -15,7 +15,7 @@ import * as Problems from "../api/Problems.ts"
 import { requests, requestSeconds } from "../Metrics.ts"
 import { Caller } from "../services/Caller.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
-import { TrustProxy } from "./ClientAddress.ts"
+import { type Origin, TrustProxy } from "./ClientAddress.ts"
 import { HttpCaller } from "./HttpCaller.ts"
 import { RequestIds } from "./RequestIds.ts"
 
@@ -47,7 +47,7 @@ const problemResponse = (problem: {
     { status: problem.status, contentType: ProblemDetails.contentType }
   )
 
-const notFound = (request: HttpServerRequest.HttpServerRequest): HttpServerResponse.HttpServerResponse => {
+const notFound = (request: Asked): HttpServerResponse.HttpServerResponse => {
   const allowed: Array<string> = methods.filter((method) => declared.find(method, request.url) !== undefined)
   if (allowed.length === 0) return problemResponse(new Problems.NotFound({}))
   if (allowed.includes("GET")) allowed.push("HEAD")
@@ -56,7 +56,7 @@ const notFound = (request: HttpServerRequest.HttpServerRequest): HttpServerRespo
 
 /** For answers that the platform made without a body of ours. */
 const byStatus = (
-  request: HttpServerRequest.HttpServerRequest,
+  request: Asked,
   response: HttpServerResponse.HttpServerResponse
 ): HttpServerResponse.HttpServerResponse => {
   switch (response.status) {
@@ -85,7 +85,7 @@ const isProblem = (response: HttpServerResponse.HttpServerResponse): boolean =>
   response.body._tag !== "Empty" && response.body.contentType === ProblemDetails.contentType
 
 const fromCause = (
-  request: HttpServerRequest.HttpServerRequest,
+  request: Asked,
   cause: Cause.Cause<unknown>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   const error = Cause.squash(cause)
@@ -116,7 +116,7 @@ const hasHiddenQuery = (url: string): boolean => /^[^?]*[;#]/.test(url)
 
 /** What is refused before anything else looks at the request. */
 const refusal = (
-  request: HttpServerRequest.HttpServerRequest,
+  request: Asked,
   maxBody: ByteSize.ByteSize | undefined
 ): HttpServerResponse.HttpServerResponse | undefined => {
   if (hasHiddenQuery(request.url)) {
@@ -135,7 +135,7 @@ const codeOf = ({ body }: HttpServerResponse.HttpServerResponse): string =>
 
 /** RFC 6750 section 3: an error only for who presented a credential. */
 const challenge = (
-  request: HttpServerRequest.HttpServerRequest,
+  request: Asked,
   response: HttpServerResponse.HttpServerResponse
 ): string => {
   const { headers, url } = request
@@ -144,9 +144,10 @@ const challenge = (
 }
 
 const finish = (
-  request: HttpServerRequest.HttpServerRequest,
+  request: Asked,
   answer: HttpServerResponse.HttpServerResponse,
-  requestId: string
+  requestId: string,
+  retryAfter: number | undefined
 ): HttpServerResponse.HttpServerResponse => {
   const response = answer.status >= 400 && !isProblem(answer) ? byStatus(request, answer) : answer
   // On every answer: the router takes one path in many spellings, and each may carry a token. What says itself how it
@@ -160,9 +161,7 @@ const finish = (
     headers["referrer-policy"] = "no-referrer"
   }
   if (response.status === 401) headers["www-authenticate"] = challenge(request, response)
-  if ((response.status === 429 || response.status === 503) && response.headers["retry-after"] === undefined) {
-    headers["retry-after"] = "1"
-  }
+  if (response.status === 429 || response.status === 503) headers["retry-after"] = String(retryAfter ?? 1)
   return HttpServerResponse.setHeaders(response, headers)
 }
 
@@ -179,45 +178,59 @@ const counted = (method: string, status: number) => {
   return counter
 }
 
-export const layer = HttpRouter.middleware(
-  Effect.gen(function* () {
-    const lifecycle = yield* Lifecycle
-    const hops = yield* TrustProxy
-    const requestIds = yield* RequestIds
-    return (app) =>
-      Effect.withFiber((fiber) => {
-        const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
-        const clock = fiber.getRef(Clock.Clock)
-        const requestId = requestIds.of(request.headers)
-        const started = clock.currentTimeMillisUnsafe()
-        const respond = (answer: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
-          const finished = finish(request, answer, requestId)
-          // Who keeps its connection would else meet the end of this instance with its next request.
-          const response = lifecycle.draining()
-            ? HttpServerResponse.setHeader(finished, "connection", "close")
-            : finished
-          // A socket ends here when it closes, hours after its handshake was answered.
-          if (response.status === 101) return response
-          counted(request.method, response.status).updateUnsafe(1, fiber.context)
-          requestSeconds.updateUnsafe((clock.currentTimeMillisUnsafe() - started) / 1000, fiber.context)
-          return response
-        }
-        const refused = refusal(request, fiber.getRef(HttpIncomingMessage.MaxBodySize))
-        if (refused !== undefined) return Effect.succeed(respond(refused))
-        return app.pipe(
+/** What of a request its answer is made by. */
+export interface Asked extends Origin {
+  readonly method: string
+  readonly url: string
+}
+
+/** A request, and how whatever becomes of it is made its answer. */
+export const exchange = Effect.gen(function* () {
+  const lifecycle = yield* Lifecycle
+  const hops = yield* TrustProxy
+  const requestIds = yield* RequestIds
+  const clock = yield* Clock.Clock
+  const services = yield* Effect.context<never>()
+  return (request: Asked) => {
+    const requestId = requestIds.of(request.headers)
+    const started = clock.currentTimeMillisUnsafe()
+    const caller = new HttpCaller(request, hops)
+    const answer = (made: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
+      const finished = finish(request, made, requestId, caller.retryAfter)
+      // Who keeps its connection would else meet the end of this instance with its next request.
+      const response = lifecycle.draining() ? HttpServerResponse.setHeader(finished, "connection", "close") : finished
+      // A socket ends here when it closes, hours after its handshake was answered.
+      if (response.status === 101) return response
+      counted(request.method, response.status).updateUnsafe(1, services)
+      requestSeconds.updateUnsafe((clock.currentTimeMillisUnsafe() - started) / 1000, services)
+      return response
+    }
+    return {
+      answer,
+      wrap: <E, R>(
+        app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+      ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
+        app.pipe(
           Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), (cause) => fromCause(request, cause)),
-          Effect.updateContext((context: Context.Context<never>) =>
+          Effect.updateContext((context: Context.Context<R>) =>
             context.pipe(
               Context.add(References.CurrentLogAnnotations, { requestId }),
-              Context.add(Caller, new HttpCaller(request, hops))
+              Context.add(Caller, caller)
             )
           ),
-          Effect.map(respond),
-          // Answers that are ready in the same turn go out together: each alone would wake its reader, which costs as much
-          // as the answer.
-          Effect.tap(() => Effect.yieldNow)
+          Effect.map(answer)
         )
-      })
-  }),
+    }
+  }
+})
+
+export const layer = HttpRouter.middleware(
+  Effect.map(exchange, (exchange) => (app) =>
+    Effect.withFiber((fiber) => {
+      const request = Context.getUnsafe(fiber.context, HttpServerRequest.HttpServerRequest)
+      const { answer, wrap } = exchange(request)
+      const refused = refusal(request, fiber.getRef(HttpIncomingMessage.MaxBodySize))
+      return refused === undefined ? wrap(app) : Effect.succeed(answer(refused))
+    })),
   { global: true }
 )

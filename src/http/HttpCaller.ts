@@ -10,6 +10,8 @@ const maxUserAgent = 256
 
 export class HttpCaller implements Caller {
   patience: Patience | undefined = { left: patience, underWay: 0, since: 0 }
+  /** Seconds after which it is worth its while to ask again, if it is told so. */
+  retryAfter: number | undefined
   readonly #request: Origin
   readonly #hops: number
   #address: string | null | undefined

@@ -1,10 +1,12 @@
-// 429 with the time after which it is worth trying again (RFC 6585 section 4).
+// 429 with the time after which it is worth trying again (RFC 6585 section 4), which the edge adds to the head.
 import { Effect } from "effect"
-import { HttpEffect, HttpServerResponse } from "effect/http"
 import { RateLimited } from "../api/Problems.ts"
 import type { RateLimited as Limited } from "../domain/RateLimit.ts"
+import { Caller } from "../services/Caller.ts"
+import { HttpCaller } from "./HttpCaller.ts"
 
 export const tooMany = ({ retryAfter }: Limited) =>
-  HttpEffect.appendPreResponseHandler((_, response) =>
-    Effect.succeed(HttpServerResponse.setHeader(response, "retry-after", String(retryAfter)))
-  ).pipe(Effect.andThen(Effect.fail(new RateLimited({}))))
+  Effect.flatMap(Caller, (caller) => {
+    if (caller instanceof HttpCaller) caller.retryAfter = retryAfter
+    return Effect.fail(new RateLimited({}))
+  })

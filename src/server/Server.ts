@@ -1,14 +1,13 @@
 // The whole service as one layer: routes over handlers over adapters, behind one HTTP server.
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Effect, Layer, Scope } from "effect"
-import { HttpIncomingMessage, HttpMiddleware, HttpRouter } from "effect/http"
+import { HttpIncomingMessage, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
-import { createServer } from "node:http"
 import { Api } from "../api/Api.ts"
 import type { RoomkeyConfig } from "../Config.ts"
 import * as Authorize from "../http/Authorize.ts"
 import { TrustProxy } from "../http/ClientAddress.ts"
-import * as DirectCalls from "../http/DirectCalls.ts"
+import * as Cors from "../http/Cors.ts"
 import * as Edge from "../http/Edge.ts"
 import { channelsLayer } from "../http/handlers/Channels.ts"
 import { iceServersLayer } from "../http/handlers/IceServers.ts"
@@ -18,7 +17,6 @@ import { tenantLayer } from "../http/handlers/Tenant.ts"
 import { tenantChannelsLayer } from "../http/handlers/TenantChannels.ts"
 import { tenantsLayer } from "../http/handlers/Tenants.ts"
 import { usersLayer } from "../http/handlers/Users.ts"
-import * as KnownCaller from "../http/KnownCaller.ts"
 import { RequestIds } from "../http/RequestIds.ts"
 import { validRequestLayer } from "../http/ValidRequest.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
@@ -28,20 +26,10 @@ import { Rooms } from "../ws/Rooms.ts"
 import { SocketPolicy } from "../ws/SocketPolicy.ts"
 import * as Adapters from "./Adapters.ts"
 import * as Demo from "./Demo.ts"
+import * as DirectCallsNode from "./DirectCallsNode.ts"
 import * as HandshakesNode from "./HandshakesNode.ts"
+import { NodeServer } from "./NodeServer.ts"
 import * as Observability from "./Observability.ts"
-import * as Unattended from "./Unattended.ts"
-
-const cors = (origins: ReadonlyArray<string>) =>
-  origins.length === 0 ? Layer.empty : HttpRouter.middleware(
-    HttpMiddleware.cors({
-      allowedOrigins: origins,
-      allowedHeaders: ["authorization", "content-type", "x-request-id"],
-      exposedHeaders: ["x-request-id", "retry-after", "www-authenticate"],
-      maxAge: 86_400
-    }),
-    { global: true }
-  )
 
 const handlers = Layer.mergeAll(
   sessionsLayer,
@@ -87,30 +75,20 @@ export const routes = (config: RoomkeyConfig) =>
     Demo.layer(config),
     // The first is the outermost.
     Edge.layer,
-    cors(config.corsOrigins),
-    KnownCaller.layer,
-    DirectCalls.layer
+    Cors.layer
   )
 
 /** One server: for requests by Effect's platform, for the handshakes of sockets by their own door. */
 const httpServer = (config: RoomkeyConfig) =>
-  Layer.unwrap(Effect.sync(() => {
-    const server = Unattended.attend(createServer({
-      // A slow client may not hold a connection open by sending a request in drops.
-      headersTimeout: 10_000,
-      requestTimeout: 30_000,
-      // Longer than the idle time of common load balancers: they close first, and no request meets a closed socket.
-      keepAliveTimeout: 75_000
-    }))
-    return Layer.merge(
+  Layer.unwrap(Effect.map(NodeServer, (server) =>
+    Layer.merge(
       NodeHttpServer.layer(() => server, {
         port: config.port,
         host: config.host,
         gracefulShutdownTimeout: "3 seconds"
       }),
       HandshakesNode.layer(server)
-    )
-  })).pipe(Layer.provideMerge(RequestIds.layer))
+    ))).pipe(Layer.provideMerge(Layer.merge(NodeServer.layer, RequestIds.layer)))
 
 /** The last layer up and so the first down: say so, let the sockets go, and only then stop the server. */
 const drain = (config: RoomkeyConfig) =>
@@ -141,6 +119,7 @@ const socketPolicy = (config: RoomkeyConfig) =>
 export const layerNoDatabase = (config: RoomkeyConfig) =>
   drain(config).pipe(
     Layer.provideMerge(HttpRouter.serve(routes(config), { disableLogger: true, disableListenLog: true })),
+    Layer.provideMerge(DirectCallsNode.layer),
     // Before there are requests, so that no handshake becomes one that need not.
     Layer.provideMerge(doorLayer),
     Layer.provideMerge(Layer.merge(Registry.layer, Rooms.layer)),
@@ -149,6 +128,7 @@ export const layerNoDatabase = (config: RoomkeyConfig) =>
     Layer.provide(Layer.mergeAll(
       Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.kibibytes(64)),
       Layer.succeed(TrustProxy, config.trustProxy),
+      Layer.succeed(Cors.CorsOrigins, config.corsOrigins),
       socketPolicy(config)
     )),
     Layer.provideMerge(Observability.layer(config))

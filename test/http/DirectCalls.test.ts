@@ -1,4 +1,4 @@
-// Sign-in and refresh have a shorter way to their answer. It may not show which way a request went.
+// The caller itself, sign-in and refresh have a shorter way to their answer. It may not show which way a request went.
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { connect } from "node:net"
@@ -100,6 +100,38 @@ layer(Server.layer({ LIMIT_REFRESH_FAILURES: "1000" }), { excludeTestServices: t
         }
       }))
 
+    it.effect("tell who calls alike, from memory and not", () =>
+      Effect.gen(function* () {
+        const { api_key } = yield* tenant
+        const { body } = yield* call("POST", "/api/auth/auto", {
+          bearer: api_key,
+          json: { username: "Zoë ✓", metadata: { a: [1, null] } }
+        })
+        const answers = yield* Effect.forEach(
+          ["/api/me", "/api/me", "/api/me", "/api/me?a=b"],
+          (path) => call("GET", path, { bearer: body.token }).pipe(Effect.map(comparable))
+        )
+        for (const answer of answers) assert.deepEqual(answer, answers[0])
+        assert.strictEqual(answers[0]!.body.username, "Zoë ✓")
+      }))
+
+    it.effect("answer in order what comes over one connection at once", () =>
+      Effect.gen(function* () {
+        const { api_key } = yield* tenant
+        const { body } = yield* Server.autoAuth(api_key, { username: "a" })
+        yield* call("GET", "/api/me", { bearer: body.token })
+        const ask = (path: string, id: string, more = "") =>
+          `GET ${path} HTTP/1.1\r\nHost: a\r\nX-Request-Id: ${id}\r\nAuthorization: Bearer ${body.token}\r\n${more}\r\n`
+        const answer = yield* raw([
+          Buffer.from(
+            ask("/api/me", "1") + ask("/api/me?a=b", "2") + ask("/api/me", "3", "Content-Length: 2\r\n") + "{}" +
+              ask("/api/me", "4", "Connection: close\r\n")
+          )
+        ])
+        assert.deepEqual(answer.match(/(?<=HTTP\/1.1 )\d+/g), ["200", "200", "200", "200"])
+        assert.deepEqual(answer.match(/(?<=x-request-id: )\d/gi), ["1", "2", "3", "4"])
+      }))
+
     it.effect("wait for a body that comes in pieces, a character in two of them", () =>
       Effect.gen(function* () {
         const { api_key } = yield* tenant
@@ -121,6 +153,38 @@ layer(Server.layer({ LIMIT_REFRESH_FAILURES: "1000" }), { excludeTestServices: t
       }))
   }
 )
+
+for (const origins of ["https://one.example", "https://one.example,https://two.example"]) {
+  layer(Server.layer({ CORS_ORIGINS: origins }), { excludeTestServices: true, timeout: "60 seconds" })(
+    `direct calls of pages on ${origins}`,
+    (it) => {
+      it.effect("are marked like others", () =>
+        Effect.gen(function* () {
+          const { api_key } = yield* tenant
+          const { body } = yield* Server.autoAuth(api_key, { username: "a" })
+          yield* call("GET", "/api/me", { bearer: body.token })
+          for (const origin of [undefined, "https://one.example", "https://two.example", "https://other.example"]) {
+            const headers: Record<string, string> = origin === undefined ? {} : { origin }
+            for (const json of [{ username: "a" }, { username: "b", custom_id: "" }]) {
+              const [short, long] = yield* bothWays("/api/auth/auto", { bearer: api_key, headers, json })
+              assert.deepEqual(short, long)
+            }
+            const [refused, routed] = yield* bothWays("/api/token/refresh", {
+              headers,
+              json: { refresh_token: "0".repeat(64) }
+            })
+            assert.deepEqual(refused, routed)
+            const [short, long] = yield* Effect.forEach(
+              ["/api/me", "/api/me?a=b"],
+              (path) => call("GET", path, { bearer: body.token, headers }).pipe(Effect.map(comparable))
+            )
+            assert.deepEqual(short, long)
+            assert.strictEqual(long!.headers.vary, "Origin")
+          }
+        }))
+    }
+  )
+}
 
 const head = (apiKey: string, body: Buffer, more = "") =>
   Buffer.from(

@@ -1,6 +1,5 @@
 // Sign-in, refresh, the caller itself, and logout.
 import { Effect, Redacted } from "effect"
-import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
 import { CurrentSession, PresentedKey } from "../../api/Authorization.ts"
@@ -17,12 +16,11 @@ import { register } from "../../flows/sessions/Register.ts"
 import { revokeSession, revokeSessions } from "../../flows/sessions/RevokeSessions.ts"
 import { changePassword } from "../../flows/users/ChangePassword.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
-import { clientAddress, TrustProxy } from "../ClientAddress.ts"
+import { clientAddress, type Origin, TrustProxy } from "../ClientAddress.ts"
 import { tooMany } from "../TooMany.ts"
 import { weakPassword } from "../WeakPassword.ts"
 
-const addressOf = (request: HttpServerRequest.HttpServerRequest) =>
-  Effect.map(TrustProxy, (hops) => clientAddress(request, hops))
+const addressOf = (request: Origin) => Effect.map(TrustProxy, (hops) => clientAddress(request, hops))
 
 const toPair = (pair: TokenPair) => ({
   token: Redacted.value(pair.token),
@@ -48,7 +46,7 @@ export const signIn = (key: Redacted.Redacted, profile: typeof ProfileRequest.Ty
 
 export const refresh = (
   { refresh_token }: typeof RefreshRequest.Type,
-  request: HttpServerRequest.HttpServerRequest
+  request: Origin
 ) =>
   addressOf(request).pipe(
     Effect.flatMap((address) => refreshSession(refresh_token, address)),
