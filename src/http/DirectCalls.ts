@@ -20,6 +20,8 @@ import { type Presented, secretKey, sessionToken } from "./Credentials.ts"
 import * as Edge from "./Edge.ts"
 import { refresh, signIn } from "./handlers/Sessions.ts"
 
+export type Flows = ApiKeyRepository | AuditLog | EventBus | RateLimits | TokenCodec | TokenStore
+
 /** What becomes of such a call. */
 export type Direct =
   | { readonly _tag: "Answered"; readonly response: HttpServerResponse.HttpServerResponse }
@@ -27,7 +29,7 @@ export type Direct =
   | {
     readonly _tag: "Asked"
     readonly length: number
-    readonly answer: (body: string) => Effect.Effect<HttpServerResponse.HttpServerResponse> | undefined
+    readonly answer: (body: string) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, Flows> | undefined
   }
 
 /** Bytes of a body that need not be read as a stream. */
@@ -76,10 +78,7 @@ const json = (body: object): HttpServerResponse.HttpServerResponse => {
   })
 }
 
-type Flows = ApiKeyRepository | AuditLog | EventBus | RateLimits | TokenCodec | TokenStore
-
 export const make = Effect.gen(function* () {
-  const services = yield* Effect.context<Flows>()
   const exchange = yield* Edge.exchange
   const mark = yield* Cors.mark
   const codec = yield* TokenCodec
@@ -112,8 +111,7 @@ export const make = Effect.gen(function* () {
           answered.pipe(
             Effect.map(json),
             Effect.catch(Respondable.toResponse),
-            Effect.map((response) => mark(request.headers.origin, response)),
-            Effect.provideContext(services)
+            Effect.map((response) => mark(request.headers.origin, response))
           )
         )
       }

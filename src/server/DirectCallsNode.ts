@@ -62,7 +62,7 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
   if ((yield* Tracer.Tracer) !== Tracer.nativeTracer) return
   const direct = yield* DirectCalls.make
   const scope = yield* Effect.scope
-  const run = Effect.runForkWith(yield* Effect.context<never>())
+  const run = Effect.runForkWith(yield* Effect.context<DirectCalls.Flows>())
   const send = makeSend()
 
   const take = (request: IncomingMessage, response: ServerResponse, decline: () => void): boolean => {
