@@ -49,7 +49,9 @@ const makeSend = () => {
   const flush = () => {
     const answers = ready
     ready = []
-    for (const [to, answer] of answers) to.writeHead(answer.status, answer.headers).end(bodyOf(answer))
+    for (const [to, answer] of answers) {
+      if (!to.destroyed) to.writeHead(answer.status, answer.headers).end(bodyOf(answer))
+    }
   }
   return (to: ServerResponse, answer: HttpServerResponse.HttpServerResponse): void => {
     if (ready.push([to, answer]) === 1) setImmediate(flush)

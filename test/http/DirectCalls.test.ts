@@ -143,6 +143,30 @@ layer(Server.layer({ LIMIT_REFRESH_FAILURES: "1000" }), { excludeTestServices: t
         assert.include(answer, `"username":"${"✓".repeat(40)}"`)
       }))
 
+    it.effect("do without a caller that leaves, in the middle of its body or before its answer", () =>
+      Effect.gen(function* () {
+        const { api_key } = yield* tenant
+        const { port } = new URL(yield* baseUrl)
+        const body = Buffer.from(JSON.stringify({ username: "a" }))
+        const leave = (sent: Buffer) =>
+          Effect.promise(() =>
+            new Promise<void>((resolve) => {
+              const socket = connect(Number(port), "127.0.0.1", () => {
+                socket.write(sent, () => setImmediate(() => socket.resetAndDestroy()))
+              })
+              socket.on("close", () => resolve())
+            })
+          )
+        const whole = Buffer.concat([head(api_key, body), body])
+        yield* Effect.forEach(
+          Array.from({ length: 40 }, (_, n) => whole.subarray(0, whole.length - n % 4)),
+          leave,
+          { concurrency: 8 }
+        )
+        const { status } = yield* Server.autoAuth(api_key, { username: "a" })
+        assert.strictEqual(status, 200)
+      }))
+
     it.effect("ask for a body that waits to be asked for", () =>
       Effect.gen(function* () {
         const { api_key } = yield* tenant
