@@ -22,9 +22,12 @@ export const layer = Layer.unwrap(
   )
 )
 
+type Response = HttpServerResponse.HttpServerResponse
+
 /** Marks an answer as the middleware does, which is asked once for each origin. */
 export const mark = Effect.gen(function* () {
   const origins = yield* CorsOrigins
+  if (origins.length === 0) return (_: string | undefined, response: Response) => response
   const answer = HttpEffect.toWebHandler(cors(origins)(Effect.succeed(HttpServerResponse.empty())))
   const marksFor = (origin: string) =>
     Effect.map(
@@ -35,9 +38,6 @@ export const mark = Effect.gen(function* () {
   const byOrigin = new Map(
     yield* Effect.forEach(origins, (origin) => Effect.map(marksFor(origin), (marks) => [origin, marks] as const))
   )
-  return (
-    origin: string | undefined,
-    response: HttpServerResponse.HttpServerResponse
-  ): HttpServerResponse.HttpServerResponse =>
-    origins.length === 0 ? response : HttpServerResponse.setHeaders(response, byOrigin.get(origin ?? "") ?? forOthers)
+  return (origin: string | undefined, response: Response) =>
+    HttpServerResponse.setHeaders(response, byOrigin.get(origin ?? "") ?? forOthers)
 })

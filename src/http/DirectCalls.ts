@@ -20,16 +20,25 @@ import { type Presented, secretKey, sessionToken } from "./Credentials.ts"
 import * as Edge from "./Edge.ts"
 import { refresh, signIn } from "./handlers/Sessions.ts"
 
+type Response = HttpServerResponse.HttpServerResponse
+
 export type Flows = ApiKeyRepository | AuditLog | EventBus | RateLimits | TokenCodec | TokenStore
 
-/** What becomes of such a call. */
+export interface Call {
+  readonly answer: Effect.Effect<Response, never, Flows>
+  /** For a call that was interrupted, and whose caller is still there. */
+  readonly interrupted: () => Response
+}
+
+/** What becomes of a request, if it is one of these. */
 export type Direct =
-  | { readonly _tag: "Answered"; readonly response: HttpServerResponse.HttpServerResponse }
-  /** Its body, of so many bytes, is to be read; nothing is made of one that does not fit. */
+  | { readonly _tag: "Answered"; readonly response: Response }
   | {
     readonly _tag: "Asked"
+    /** Bytes of its body. */
     readonly length: number
-    readonly answer: (body: string) => Effect.Effect<HttpServerResponse.HttpServerResponse, never, Flows> | undefined
+    /** What the body asks for; `undefined`: it does not fit, and goes the declared way. */
+    readonly call: (body: string) => Call | undefined
   }
 
 /** Bytes of a body that need not be read as a stream. */
@@ -70,7 +79,7 @@ const credential = (presented: Presented): Redacted.Redacted | undefined =>
   presented._tag === "Credential" ? presented.credential : undefined
 
 /** As text, which goes out together with the head. */
-const json = (body: object): HttpServerResponse.HttpServerResponse => {
+const json = (body: object): Response => {
   const text = JSON.stringify(body)
   return HttpServerResponse.raw(text, {
     contentType: "application/json",
@@ -87,33 +96,36 @@ export const make = Effect.gen(function* () {
   const me = (request: Edge.Asked): Direct | undefined => {
     const token = credential(sessionToken(request, {}))
     const principal = token === undefined || hasBody(request) ? undefined : recallPrincipal(token, codec, recent)
-    return principal === undefined ? undefined : {
+    if (principal === undefined) return undefined
+    const { answer } = exchange(request)
+    return {
       _tag: "Answered",
-      response: exchange(request).answer(
-        mark(request.headers.origin, json(toMe(principal.tenantId, principal.user)))
-      )
+      response: mark(request.headers.origin, answer(json(toMe(principal.tenantId, principal.user))))
     }
   }
 
   const asked = (
     request: Edge.Asked,
-    call: (body: string) => Effect.Effect<object, HttpServerRespondable.Respondable, Flows> | undefined
+    read: (body: string) => Effect.Effect<object, HttpServerRespondable.Respondable, Flows> | undefined
   ): Direct | undefined => {
     const length = bodyLength(request)
-    if (length === undefined) return undefined
-    const { wrap } = exchange(request)
-    return {
+    return length === undefined ? undefined : {
       _tag: "Asked",
       length,
-      answer: (body) => {
-        const answered = call(body)
-        return answered === undefined ? undefined : wrap(
-          answered.pipe(
+      call: (body) => {
+        const answered = read(body)
+        if (answered === undefined) return undefined
+        const { interrupted, wrap } = exchange(request)
+        const marked = (response: Response) => mark(request.headers.origin, response)
+        return {
+          answer: answered.pipe(
             Effect.map(json),
             Effect.catch(Respondable.toResponse),
-            Effect.map((response) => mark(request.headers.origin, response))
-          )
-        )
+            wrap,
+            Effect.map(marked)
+          ),
+          interrupted: () => marked(interrupted())
+        }
       }
     }
   }

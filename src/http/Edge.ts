@@ -207,6 +207,7 @@ export const exchange = Effect.gen(function* () {
     }
     return {
       answer,
+      interrupted: () => answer(problemResponse(new Problems.Unavailable({}))),
       wrap: <E, R>(
         app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
       ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>

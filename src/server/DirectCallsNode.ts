@@ -1,43 +1,25 @@
 // `DirectCalls` for requests of the HTTP server, taken before its platform makes a fiber of each.
-import { Effect, Fiber, Layer, Option, Tracer } from "effect"
+import { Effect, Exit, Fiber, Layer, Option, Scope, Tracer } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import type { Socket } from "node:net"
 import * as DirectCalls from "../http/DirectCalls.ts"
 import type { Asked } from "../http/Edge.ts"
 import { NodeServer } from "./NodeServer.ts"
 
-class NodeRequest implements Asked {
-  readonly method: string
-  readonly url: string
-  readonly headers: Asked["headers"]
-  readonly #socket: Socket
+const askedOf = ({ headers, method, socket, url }: IncomingMessage): Asked => ({
+  method: method ?? "",
+  url: url ?? "",
+  headers: headers as Asked["headers"],
+  // Now: nobody knows it any more once the caller is gone.
+  remoteAddress: Option.fromUndefinedOr(socket.remoteAddress)
+})
 
-  constructor({ headers, method, socket, url }: IncomingMessage) {
-    this.method = method ?? ""
-    this.url = url ?? ""
-    this.headers = headers as Asked["headers"]
-    this.#socket = socket
-  }
+type Response = HttpServerResponse.HttpServerResponse
 
-  get remoteAddress(): Option.Option<string> {
-    return Option.fromUndefinedOr(this.#socket.remoteAddress)
-  }
-}
-
-/** Once the whole body is there. It is then as if nobody had read of it, to whoever gets it back by `unshift`. */
-const whenWhole = (request: IncomingMessage, length: number, then: (body: Buffer) => void): void => {
-  const look = () => {
-    if (request.readableLength < length) return
-    request.off("readable", look)
-    then(request.read(length) as Buffer)
-  }
-  request.on("readable", look)
-}
-
-const bodyOf = ({ body }: HttpServerResponse.HttpServerResponse): string | Uint8Array => {
+const bodyOf = ({ body }: Response): string | Uint8Array => {
   if (body._tag === "Uint8Array") return body.body
-  return body._tag === "Raw" && typeof body.body === "string" ? body.body : ""
+  if (body._tag === "Raw" && typeof body.body === "string") return body.body
+  throw new Error(`A direct call was answered by ${body._tag}`)
 }
 
 /**
@@ -45,16 +27,30 @@ const bodyOf = ({ body }: HttpServerResponse.HttpServerResponse): string | Uint8
  * answer.
  */
 const makeSend = () => {
-  let ready: Array<readonly [ServerResponse, HttpServerResponse.HttpServerResponse]> = []
+  let ready: Array<readonly [ServerResponse, Response]> = []
   const flush = () => {
     const answers = ready
     ready = []
     for (const [to, answer] of answers) {
-      if (!to.destroyed) to.writeHead(answer.status, answer.headers).end(bodyOf(answer))
+      if (to.destroyed) continue
+      try {
+        to.writeHead(answer.status, answer.headers).end(bodyOf(answer))
+      } catch {
+        to.destroy()
+      }
     }
   }
-  return (to: ServerResponse, answer: HttpServerResponse.HttpServerResponse): void => {
+  return (to: ServerResponse, answer: Response): void => {
     if (ready.push([to, answer]) === 1) setImmediate(flush)
+  }
+}
+
+/** A bug here is one of the declared way as well, which logs it. */
+const orDecline = <A>(find: () => A | undefined): A | undefined => {
+  try {
+    return find()
+  } catch {
+    return undefined
   }
 }
 
@@ -63,26 +59,64 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
   // What is traced has the spans of the platform.
   if ((yield* Tracer.Tracer) !== Tracer.nativeTracer) return
   const direct = yield* DirectCalls.make
-  const scope = yield* Effect.scope
   const run = Effect.runForkWith(yield* Effect.context<DirectCalls.Flows>())
   const send = makeSend()
+  const calls = yield* Scope.make()
+  /** Of those whose body has not come yet. */
+  const decliners = new Set<() => void>()
+  let closed = false
 
-  const take = (request: IncomingMessage, response: ServerResponse, decline: () => void): boolean => {
-    const found = direct(new NodeRequest(request))
-    if (found === undefined) return false
-    if (found._tag === "Answered") {
-      send(response, found.response)
-      return true
+  yield* Effect.addFinalizer((exit) => {
+    closed = true
+    for (const decline of decliners) decline()
+    return Scope.close(calls, exit)
+  })
+
+  const ask = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    { call, length }: Extract<DirectCalls.Direct, { readonly _tag: "Asked" }>,
+    decline: () => void
+  ): void => {
+    let fiber: Fiber.Fiber<Response> | undefined
+    const settle = () => {
+      request.off("readable", look)
+      decliners.delete(giveUp)
     }
-    whenWhole(request, found.length, (body) => {
-      const answer = found.answer(body.toString())
-      if (answer === undefined) {
+    const giveUp = () => {
+      settle()
+      decline()
+    }
+    const look = () => {
+      if (request.readableLength < length) return
+      settle()
+      const body: Buffer = request.read()
+      const found = orDecline(() => call(body.toString()))
+      if (found === undefined) {
+        // In the turn in which it was read, the body has not ended yet.
         request.unshift(body)
         decline()
         return
       }
-      Fiber.runIn(run(Effect.map(answer, (answer) => send(response, answer))), scope)
+      fiber = Fiber.runIn(run(found.answer), calls)
+      fiber.addObserver((exit) => {
+        if (!response.destroyed) send(response, Exit.isSuccess(exit) ? exit.value : found.interrupted())
+      })
+    }
+    decliners.add(giveUp)
+    request.on("readable", look)
+    response.on("close", () => {
+      settle()
+      if (!response.writableEnded) fiber?.interruptUnsafe()
     })
+  }
+
+  const take = (request: IncomingMessage, response: ServerResponse, decline: () => void): boolean => {
+    if (closed) return false
+    const found = orDecline(() => direct(askedOf(request)))
+    if (found === undefined) return false
+    if (found._tag === "Answered") send(response, found.response)
+    else ask(request, response, found, decline)
     return true
   }
 
