@@ -10,6 +10,7 @@ import { subprotocol } from "../ws/Handshake.ts"
 import { SocketPolicy } from "../ws/SocketPolicy.ts"
 import type { Wire, WireListener } from "../ws/Wire.ts"
 import { makeFraming } from "./TextFrame.ts"
+import { makeTurnWrites } from "./TurnWrites.ts"
 
 /** The heartbeat is spread over so many turns, so that a full house is not pinged in one. */
 const slots = 16
@@ -31,6 +32,7 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
   const open = Array.makeBy(slots, () => new Set<ServerWebSocket>())
   let nextSlot = 0
   const framed = makeFraming()
+  const write = makeTurnWrites()
 
   const countClose = yield* closeCounter
 
@@ -107,7 +109,7 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
       if (waiting > policy.outboxBytes + this.#longest) return this.#closeBy(slowConsumer)
       const frame = framed(text)
       this.#longest = Math.max(waiting === 0 ? 0 : this.#longest, frame.length)
-      this.#connection?.write(frame)
+      if (this.#connection !== undefined) write(this.#connection, frame)
     }
 
     beat(): void {

@@ -1,6 +1,6 @@
 // How a frame is answered: by what its handler sends; else, where it carries an `id`, by `ok`; or by an error. The names
 // are those of the REST API where it has the same.
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import type { ErrorCode, FrameId } from "../api/Frames.ts"
 import type {
   ChannelFull,
@@ -60,29 +60,26 @@ const refusal = (error: Refusal): { readonly code: ErrorCode; readonly detail: s
   }
 }
 
-const idOf = ({ id }: Framed) => id === undefined ? {} : { id }
+const refuse = (connection: Connection, { id }: Framed, error: Refusal): void =>
+  connection.send({ type: "error", payload: refusal(error), ...(id === undefined ? {} : { id }) })
 
-/** Runs a handler that answers by itself. */
+/** Says what came of a frame for which there is nothing to say but that it is done. Nothing is left to be done then. */
+export const answer = (connection: Connection, frame: Framed, result: Result.Result<void, Refusal>): undefined => {
+  if (Result.isFailure(result)) refuse(connection, frame, result.failure)
+  else if (frame.id !== undefined) connection.send({ type: "ok", payload: {}, id: frame.id })
+}
+
+/** The same once a handler that waits is through. */
+export const answering = <R>(
+  connection: Connection,
+  frame: Framed,
+  handler: Effect.Effect<void, Refusal, R>
+): Effect.Effect<void, never, R> => Effect.map(Effect.result(handler), (result) => answer(connection, frame, result))
+
+/** Runs a handler that answers by itself, unless it fails. */
 export const answeringItself = <R>(
   connection: Connection,
   frame: Framed,
   handler: Effect.Effect<void, Refusal, R>
 ): Effect.Effect<void, never, R> =>
-  Effect.catch(
-    handler,
-    (error) => Effect.sync(() => connection.send({ type: "error", payload: refusal(error), ...idOf(frame) }))
-  )
-
-/** Runs a handler that has nothing to say but that it is done. */
-export const answering = <R>(
-  connection: Connection,
-  frame: Framed,
-  handler: Effect.Effect<void, Refusal, R>
-): Effect.Effect<void, never, R> => {
-  const { id } = frame
-  return answeringItself(
-    connection,
-    frame,
-    id === undefined ? handler : Effect.map(handler, () => connection.send({ type: "ok", payload: {}, id }))
-  )
-}
+  Effect.catch(handler, (error) => Effect.sync(() => refuse(connection, frame, error)))

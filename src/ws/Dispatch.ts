@@ -1,4 +1,5 @@
-// Which handler answers which client frame. A frame without a handler does not compile.
+// Which handler answers which client frame. A frame without a handler does not compile. What waits for nothing is done when
+// its handler returns: most frames are signals and `speaking`, and a fiber for each would cost more than what it does.
 import type { Effect } from "effect"
 import type { ClientFrame, ClientFrames } from "../api/Frames.ts"
 import type { AuditLog } from "../services/AuditLog.ts"
@@ -15,13 +16,17 @@ import { signal } from "./handlers/Signal.ts"
 import { speaking } from "./handlers/Speaking.ts"
 import type { Rooms } from "./Rooms.ts"
 
-type Needs = AuditLog | ChannelRepository | RoomBus | Rooms
+type Needs = AuditLog | ChannelRepository | RoomBus
+
+/** What is still to be done to answer a frame, if anything. */
+export type Rest = Effect.Effect<void, never, Needs> | undefined
 
 type Handlers = {
   readonly [Type in keyof ClientFrames]: (
+    rooms: Rooms["Service"],
     connection: Connection,
     frame: ClientFrames[Type]
-  ) => Effect.Effect<void, never, Needs>
+  ) => Rest
 }
 
 const handlers: Handlers = {
@@ -37,8 +42,12 @@ const handlers: Handlers = {
   ice_candidate: signal
 }
 
-const handle = <Type extends keyof ClientFrames>(type: Type, connection: Connection, frame: ClientFrames[Type]) =>
-  handlers[type](connection, frame)
+const handle = <Type extends keyof ClientFrames>(
+  type: Type,
+  rooms: Rooms["Service"],
+  connection: Connection,
+  frame: ClientFrames[Type]
+) => handlers[type](rooms, connection, frame)
 
-export const dispatch = (connection: Connection, frame: ClientFrame): Effect.Effect<void, never, Needs> =>
-  handle(frame.type, connection, frame)
+export const dispatch = (rooms: Rooms["Service"], connection: Connection, frame: ClientFrame): Rest =>
+  handle(frame.type, rooms, connection, frame)

@@ -1,7 +1,7 @@
 // The voice rooms of this instance. A member is changed only here, on the instance that it is connected to, and told at
 // once to everybody who is connected here too; the others learn of it from its row. Rows are the truth about the members
 // of other instances: notices only say which to read, and one fiber reads them, so that no old row follows a newer one.
-import { Array, Cause, Context, Deferred, Effect, Exit, Latch, Layer, Metric, Option, PubSub, type Scope } from "effect"
+import { Array, Cause, Context, Deferred, Effect, Exit, Latch, Layer, Option, PubSub, Result, type Scope } from "effect"
 import type { FrameId, IceCandidate, WebrtcAnswer, WebrtcOffer } from "../api/Frames.ts"
 import { toMember } from "../api/Member.ts"
 import {
@@ -71,15 +71,15 @@ export class Rooms extends Context.Service<Rooms, {
     requested: Role | undefined,
     id: FrameId | undefined
   ) => Effect.Effect<void, ChannelNotFound | ChannelFull | RemovedFromChannel | StoreUnavailable>
-  readonly leave: (connection: Connection) => Effect.Effect<void, NotInChannel>
+  readonly leave: (connection: Connection) => Result.Result<void, NotInChannel>
   /** Mutes or unmutes oneself. */
-  readonly mute: (connection: Connection, muted: boolean) => Effect.Effect<void, NotInChannel | NotAllowed>
-  readonly speak: (connection: Connection, speaking: boolean) => Effect.Effect<void, NotInChannel | NotAllowed>
+  readonly mute: (connection: Connection, muted: boolean) => Result.Result<void, NotInChannel | NotAllowed>
+  readonly speak: (connection: Connection, speaking: boolean) => Result.Result<void, NotInChannel | NotAllowed>
   /** Passes a signal on to a member of the same channel, wherever it is connected. */
   readonly relay: (
     connection: Connection,
     signal: Signal
-  ) => Effect.Effect<void, NotInChannel | MemberNotFound | NotAllowed>
+  ) => Result.Result<void, NotInChannel | MemberNotFound | NotAllowed>
   readonly present: (connection: Connection) => Effect.Effect<Present, NotInChannel>
   /** Another member of the channel that the connection is in, or itself. */
   readonly find: (
@@ -140,7 +140,9 @@ export class Rooms extends Context.Service<Rooms, {
         else unhurried.openUnsafe()
       }
 
-      const dropped = (count: number) => count === 0 ? Effect.void : Metric.update(relaysDropped, count)
+      const dropped = (count: number): void => {
+        if (count > 0) relaysDropped.updateUnsafe(count, context)
+      }
 
       const countMembers = (): void => channelMembers.updateUnsafe(places.size, context)
 
@@ -285,60 +287,57 @@ export class Rooms extends Context.Service<Rooms, {
         )
       })
 
-      const mute = (connection: Connection, muted: boolean) =>
-        Effect.suspend((): Effect.Effect<void, NotInChannel | NotAllowed> => {
-          const place = places.get(connection)
-          if (place === undefined) return Effect.fail(new NotInChannel())
-          const { local, member } = place.entry
-          if (!local.maySpeak) return Effect.fail(new NotAllowed({ reason: "may_not_speak" }))
-          if (!muted && member.mutedBy !== null) {
-            return Effect.fail(
-              new NotAllowed({ reason: member.mutedBy === "host" ? "muted_by_host" : "muted_by_tenant" })
-            )
-          }
-          if (member.mutedByItself !== muted) {
-            update(place, { ...member, mutedByItself: muted, speaking: member.speaking && !muted }, "Itself")
-          }
-          return Effect.void
-        })
+      const mute: Rooms["Service"]["mute"] = (connection, muted) => {
+        const place = places.get(connection)
+        if (place === undefined) return Result.fail(new NotInChannel())
+        const { local, member } = place.entry
+        if (!local.maySpeak) return Result.fail(new NotAllowed({ reason: "may_not_speak" }))
+        if (!muted && member.mutedBy !== null) {
+          return Result.fail(
+            new NotAllowed({ reason: member.mutedBy === "host" ? "muted_by_host" : "muted_by_tenant" })
+          )
+        }
+        if (member.mutedByItself !== muted) {
+          update(place, { ...member, mutedByItself: muted, speaking: member.speaking && !muted }, "Itself")
+        }
+        return Result.void
+      }
 
-      const speak = (connection: Connection, speaking: boolean) =>
-        Effect.suspend((): Effect.Effect<void, NotInChannel | NotAllowed> => {
-          const place = places.get(connection)
-          if (place === undefined) return Effect.fail(new NotInChannel())
-          const { local, member } = place.entry
-          if (!local.maySpeak) return Effect.fail(new NotAllowed({ reason: "may_not_speak" }))
-          if (speaking && isMuted(member)) return Effect.fail(new NotAllowed({ reason: "muted" }))
-          if (member.speaking !== speaking) update(place, { ...member, speaking }, "Itself")
-          return Effect.void
-        })
+      const speak: Rooms["Service"]["speak"] = (connection, speaking) => {
+        const place = places.get(connection)
+        if (place === undefined) return Result.fail(new NotInChannel())
+        const { local, member } = place.entry
+        if (!local.maySpeak) return Result.fail(new NotAllowed({ reason: "may_not_speak" }))
+        if (speaking && isMuted(member)) return Result.fail(new NotAllowed({ reason: "muted" }))
+        if (member.speaking !== speaking) update(place, { ...member, speaking }, "Itself")
+        return Result.void
+      }
 
       const memberIn = ({ room }: Place, connectionId: string): Effect.Effect<Entry, MemberNotFound> => {
         const entry = room.members.get(connectionId)
         return entry === undefined ? Effect.fail(new MemberNotFound()) : Effect.succeed(entry)
       }
 
-      const relay = (connection: Connection, { payload, type }: Signal) =>
-        Effect.suspend((): Effect.Effect<void, NotInChannel | MemberNotFound | NotAllowed> => {
-          const place = places.get(connection)
-          if (place === undefined) return Effect.fail(new NotInChannel())
-          const target = place.room.members.get(payload.to)
-          if (target === undefined) return Effect.fail(new MemberNotFound())
-          if ("sdp" in payload && !place.entry.local.maySpeak) {
-            if (!isDescription(payload.sdp) || sendsMedia(payload.sdp)) {
-              return Effect.fail(new NotAllowed({ reason: "sends_media" }))
-            }
+      const relay: Rooms["Service"]["relay"] = (connection, { payload, type }) => {
+        const place = places.get(connection)
+        if (place === undefined) return Result.fail(new NotInChannel())
+        const target = place.room.members.get(payload.to)
+        if (target === undefined) return Result.fail(new MemberNotFound())
+        if ("sdp" in payload && !place.entry.local.maySpeak) {
+          if (!isDescription(payload.sdp) || sendsMedia(payload.sdp)) {
+            return Result.fail(new NotAllowed({ reason: "sends_media" }))
           }
-          const text = JSON.stringify({ type, payload: { ...payload, from: connection.id } })
-          if (target.local !== undefined) {
-            target.local.connection.tell(text)
-            return Effect.void
-          }
-          const { channelId } = place.room
-          const late = outbox.relay({ nodeId: target.nodeId!, channelId, from: connection.id, to: payload.to, text })
-          unwritten.openUnsafe()
-          return dropped(late)
-        })
+        }
+        const text = JSON.stringify({ type, payload: { ...payload, from: connection.id } })
+        if (target.local !== undefined) {
+          target.local.connection.tell(text)
+          return Result.void
+        }
+        const { channelId } = place.room
+        dropped(outbox.relay({ nodeId: target.nodeId!, channelId, from: connection.id, to: payload.to, text }))
+        unwritten.openUnsafe()
+        return Result.void
+      }
 
       /** From another instance. Only who is known as a member of the same channel is heard. */
       const deliver = ({ channelId, from, text, to }: Relay): void => {
@@ -393,7 +392,7 @@ export class Rooms extends Context.Service<Rooms, {
             if (!unreadMembers.has(notice.from) && earlyRelays.every(({ from }) => from !== notice.from)) {
               return Effect.sync(() => deliver(notice))
             }
-            if (earlyRelays.length >= maxEarlyRelays) return dropped(1)
+            if (earlyRelays.length >= maxEarlyRelays) return Effect.sync(() => dropped(1))
             earlyRelays.push(notice)
             return Effect.void
           }
@@ -548,10 +547,10 @@ export class Rooms extends Context.Service<Rooms, {
           const batch = outbox.take()
           // A relay that the store takes for a bug must not hold up the members.
           const again = (relays: Batch["relays"]) =>
-            Effect.suspend(() => {
+            Effect.sync(() => {
               unwritten.openUnsafe()
               const late = outbox.giveBack({ changes: batch.changes, relays })
-              return dropped(late + batch.relays.length - relays.length)
+              dropped(late + batch.relays.length - relays.length)
             })
           return store.write(batch.changes, batch.relays).pipe(
             Effect.tapCause((cause) => again(Cause.hasDies(cause) ? [] : batch.relays)),
@@ -609,7 +608,12 @@ export class Rooms extends Context.Service<Rooms, {
       )
       return Rooms.of({
         join,
-        leave: (connection) => Effect.map(placeOf(connection), (place) => depart(place)),
+        leave: (connection) => {
+          const place = places.get(connection)
+          if (place === undefined) return Result.fail(new NotInChannel())
+          depart(place)
+          return Result.void
+        },
         mute,
         speak,
         relay,

@@ -1,7 +1,6 @@
-// One socket's life, from the accepted handshake to its close. Frames are answered in order, each in a fiber that ends with
-// the answer: a socket that says nothing has none. A client that sends faster than it is served waits in its own
-// connection.
-import { Clock, Context, Effect, type Fiber, References } from "effect"
+// One socket's life, from the accepted handshake to its close. Frames are answered in order: at once, or, where that takes
+// longer, in a fiber that ends with the answer. A client that sends faster than it is served waits in its own connection.
+import { Clock, Context, Effect, type Fiber, References, Result } from "effect"
 import type { Socket } from "effect/socket"
 import type { ClientFrame } from "../api/Frames.ts"
 import { toIceServer } from "../api/IceServers.ts"
@@ -12,10 +11,11 @@ import { IceServers } from "../services/IceServers.ts"
 import { badMessages, internalError, tooManyFrames } from "./CloseCodes.ts"
 import type { Connection } from "./Connection.ts"
 import { decode } from "./Decode.ts"
-import { dispatch } from "./Dispatch.ts"
+import { dispatch, type Rest } from "./Dispatch.ts"
 import { Inbound } from "./Inbound.ts"
 import { instantIn } from "./Instant.ts"
 import { Registry } from "./Registry.ts"
+import { Rooms } from "./Rooms.ts"
 import { SocketPolicy } from "./SocketPolicy.ts"
 import type { Wire, WireListener } from "./Wire.ts"
 
@@ -30,12 +30,13 @@ export interface Opener {
  * all in the turn in which its wire is given.
  */
 export const socketOpener = Effect.gen(function* () {
-  const context = yield* Effect.context<Effect.Services<ReturnType<typeof dispatch>>>()
+  const context = yield* Effect.context<Needs>()
   const registry = yield* Registry
   const ice = yield* IceServers
   const service: Service = {
     context,
     registry,
+    rooms: yield* Rooms,
     policy: yield* SocketPolicy,
     clock: yield* Clock.Clock
   }
@@ -60,12 +61,13 @@ export const socketOpener = Effect.gen(function* () {
     })
 })
 
-type Needs = Effect.Services<ReturnType<typeof dispatch>>
+type Needs = Effect.Services<NonNullable<Rest>>
 
 /** What all sockets have in common. */
 interface Service {
   readonly context: Context.Context<Needs>
   readonly registry: Registry["Service"]
+  readonly rooms: Rooms["Service"]
   readonly policy: SocketPolicy
   readonly clock: Clock.Clock
 }
@@ -132,7 +134,10 @@ class Served implements WireListener {
 
   #answer(data: string | Uint8Array): void {
     if (this.#connection.closed) return
-    const fiber = this.#run(this.#answerTo(data))
+    const handled = Result.try(() => this.#handle(data))
+    const rest = Result.isSuccess(handled) ? handled.success : this.#fail(handled.failure)
+    if (rest === undefined) return
+    const fiber = this.#run(Effect.catchDefect(rest, (defect) => this.#fail(defect)))
     if (fiber.pollUnsafe() !== undefined) return
     this.#answering = fiber
     fiber.addObserver(() => {
@@ -160,16 +165,12 @@ class Served implements WireListener {
     )(effect)
   }
 
-  /** What is to be done for a message. Never fails and never dies. */
-  #answerTo(data: string | Uint8Array): Effect.Effect<void, never, Needs> {
-    return Effect.suspend(() => this.#handle(data)).pipe(
-      Effect.catchDefect((defect) =>
-        Effect.map(Effect.logError("A frame's handler failed", defect), () => this.#connection.close(internalError))
-      )
-    )
+  /** A bug costs the socket that met it, and nobody else. */
+  #fail(defect: unknown): Effect.Effect<void> {
+    return Effect.map(Effect.logError("A frame's handler failed", defect), () => this.#connection.close(internalError))
   }
 
-  #handle(data: string | Uint8Array): Effect.Effect<void, never, Needs> {
+  #handle(data: string | Uint8Array): Rest {
     const connection = this.#connection
     if (!this.#take(1 + Math.floor(data.length / charactersPerFrame))) return this.#refuse(tooManyFrames)
     if (typeof data !== "string") return this.#refuse(badMessages)
@@ -177,19 +178,20 @@ class Served implements WireListener {
     if (decoded._tag === "Frame") {
       this.#badInARow = 0
       const extra = cost(decoded.frame)
-      return extra > 0 && !this.#take(extra) ? this.#refuse(tooManyFrames) : dispatch(connection, decoded.frame)
+      return extra > 0 && !this.#take(extra)
+        ? this.#refuse(tooManyFrames)
+        : dispatch(this.#service.rooms, connection, decoded.frame)
     }
     connection.send({
       type: "error",
       payload: { code: "invalid_request", detail: decoded.detail },
       ...(decoded.id === undefined ? {} : { id: decoded.id })
     })
-    return ++this.#badInARow >= this.#service.policy.maxBadInARow ? this.#refuse(badMessages) : Effect.void
+    return ++this.#badInARow >= this.#service.policy.maxBadInARow ? this.#refuse(badMessages) : undefined
   }
 
-  #refuse(event: Socket.CloseEvent): Effect.Effect<void> {
+  #refuse(event: Socket.CloseEvent): undefined {
     this.#connection.close(event)
-    return Effect.void
   }
 
   #take(frames: number): boolean {

@@ -1,6 +1,6 @@
 // Load on a server, from a process of its own, with what it costs whom.
 import type { HttpDone, HttpJob } from "./LoadJob.ts"
-import { cpuOf, cpuOfFamily, Worker } from "./Processes.ts"
+import { cpuByThread, cpuOfFamily, cpuSince, Worker } from "./Processes.ts"
 import type { Sample } from "./Report.ts"
 
 export { request } from "./LoadJob.ts"
@@ -38,12 +38,13 @@ export const costOf = async <A>(
   work: () => Promise<A>
 ): Promise<{ readonly result: A; readonly server: number; readonly database: number | undefined }> => {
   const database = () => target.postmaster === undefined ? undefined : cpuOfFamily(target.postmaster)
-  const [server, before] = [cpuOf(target.pid), database()]
+  const [threads, before] = [cpuByThread(target.pid), database()]
   const result = await work()
+  const server = cpuSince(target.pid, threads)
   const after = database()
   return {
     result,
-    server: cpuOf(target.pid) - server,
+    server,
     database: before === undefined || after === undefined ? undefined : after - before
   }
 }

@@ -1,6 +1,7 @@
 // A process that opens WebSockets and talks over them. It speaks RFC 6455 by hand over raw sockets, and reads of what it
 // hears no more than it must, for the reason that LoadWorker gives.
 import { connect, type Socket } from "node:net"
+import { setTimeout } from "node:timers/promises"
 import { percentile } from "./LoadJob.ts"
 
 export type SocketJob =
@@ -20,17 +21,18 @@ export type SocketJob =
     readonly count: number
   }
   | {
-    /** Everybody that is open enters the channel. */
+    /** Everybody that is open enters a channel, as many each. */
     readonly kind: "join"
-    readonly channel: number
+    readonly channels: ReadonlyArray<number>
   }
   | {
     /**
-     * Those that are open talk, `perSecond` frames in all: a `candidate` of each to each other in turn, or a `mute` of each
-     * in turn, which all others hear of.
+     * Those who are in the first `rooms` channels talk, `perSecond` frames in all: a `candidate` of each to each other there in turn, or a
+     * `mute` of each in turn, which all others there hear of.
      */
     readonly kind: "talk"
     readonly frame: "candidate" | "mute"
+    readonly rooms: number
     readonly perSecond: number
     readonly seconds: number
   }
@@ -121,6 +123,8 @@ class Client {
 }
 
 const clients: Array<Client> = []
+/** Who is in a channel together. */
+const rooms: Array<ReadonlyArray<Client>> = []
 
 interface Tally {
   count: number
@@ -196,25 +200,33 @@ const open = (job: SocketJob & { readonly kind: "open" }, done: Tally): Promise<
     more()
   })
 
-const join = async (channel: number): Promise<void> => {
-  for (const client of clients) {
-    const joined = new Promise<void>((resolve) => {
-      client.onFrame = (payload) => {
-        if (payload.includes('"channel_users"')) resolve()
-      }
-    })
-    client.socket.write(text({ type: "join_channel", id: 1, payload: { channel_id: channel } }))
-    await joined
-    client.onFrame = () => undefined
+const join = async (channels: ReadonlyArray<number>): Promise<void> => {
+  const size = clients.length / channels.length
+  for (const [n, channel] of channels.entries()) {
+    const room = clients.slice(n * size, (n + 1) * size)
+    for (const client of room) {
+      const joined = new Promise<void>((resolve) => {
+        client.onFrame = (payload) => {
+          if (payload.includes('"channel_users"')) resolve()
+        }
+      })
+      client.socket.write(text({ type: "join_channel", id: 1, payload: { channel_id: channel } }))
+      await joined
+      client.onFrame = () => undefined
+    }
+    rooms.push(room)
   }
 }
 
-/** Waits until nothing has been heard for a while, so that everything that was under way has come. */
-const quiet = async (done: Tally): Promise<void> => {
-  for (let before = -1; before !== done.count;) {
+/** Waits until as many have come as should, or none for a while, and then for what the server gathers before it does it. */
+const quiet = async (done: Tally, expected: number): Promise<void> => {
+  for (let heardAt = performance.now(), before = done.count; done.count < expected;) {
+    await setTimeout(10)
+    if (done.count > before) heardAt = performance.now()
+    else if (performance.now() - heardAt > 500) break
     before = done.count
-    await new Promise((resolve) => setTimeout(resolve, 250))
   }
+  await setTimeout(100)
 }
 
 const talk = async (job: SocketJob & { readonly kind: "talk" }, done: Tally): Promise<number> => {
@@ -230,28 +242,32 @@ const talk = async (job: SocketJob & { readonly kind: "talk" }, done: Tally): Pr
     }
   }
   const begun = performance.now()
-  const next = clients.map((_, n) => n)
+  const next = new Map<Client, number>()
+  /** The rooms take turns, and in each its members. */
   const say = (n: number) => {
-    const client = clients[n]!
+    const room = rooms[n % job.rooms]!
+    const at = Math.floor(n / job.rooms) % room.length
+    const client = room[at]!
     if (job.frame === "mute") {
       client.muted = !client.muted
       client.socket.write(text({ type: "mute", payload: { muted: client.muted } }))
       return
     }
-    do next[n] = (next[n]! + 1) % clients.length
-    while (next[n] === n)
+    const last = next.get(client) ?? at
+    const to = (last + 1) % room.length === at ? (at + 1) % room.length : (last + 1) % room.length
+    next.set(client, to)
     const candidate =
       "candidate:842163049 1 udp 1677729535 203.0.113.7 61481 typ srflx raddr 0.0.0.0 rport 0 generation 0 " +
       `ufrag 8hhY sent ${performance.now()}`
     client.socket.write(text({
       type: "ice_candidate",
-      payload: { to: clients[next[n]!]!.connectionId, candidate: { candidate, sdpMid: "0", sdpMLineIndex: 0 } }
+      payload: { to: room[to]!.connectionId, candidate: { candidate, sdpMid: "0", sdpMLineIndex: 0 } }
     }))
   }
   let elapsed = 0
   while (elapsed < job.seconds) {
-    for (const due = Math.floor(elapsed * job.perSecond); done.sent < due; done.sent++) say(done.sent % clients.length)
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    for (const due = Math.floor(elapsed * job.perSecond); done.sent < due; done.sent++) say(done.sent)
+    await setTimeout(5)
     elapsed = (performance.now() - begun) / 1000
   }
   return elapsed
@@ -264,10 +280,10 @@ const run = async (job: SocketJob): Promise<SocketsDone> => {
   let elapsed: number | undefined
   if (job.kind === "handshakes") await handshakes(job, done)
   else if (job.kind === "open") await open(job, done)
-  else if (job.kind === "join") await join(job.channel)
+  else if (job.kind === "join") await join(job.channels)
   else if (job.kind === "talk") {
     elapsed = await talk(job, done)
-    await quiet(done)
+    await quiet(done, done.sent * (job.frame === "mute" ? rooms[0]!.length - 1 : 1))
   } else {
     for (const { socket } of clients.splice(0)) socket.resetAndDestroy()
   }

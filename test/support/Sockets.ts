@@ -1,6 +1,7 @@
 // A socket without a network, and sessions without a database: what the socket edge needs to be told about both.
-import { Clock, Deferred, Effect, Exit, Layer, Option, Queue, Ref } from "effect"
+import { Clock, Deferred, Effect, Exit, Layer, Option, Queue, Ref, Result } from "effect"
 import * as IceServersHmac from "../../src/crypto/IceServersHmac.ts"
+import { NotInChannel } from "../../src/domain/Channel.ts"
 import type { AppId, SessionId, TenantId, UserId } from "../../src/domain/Ids.ts"
 import type { SessionPrincipal } from "../../src/domain/Principal.ts"
 import type { SessionRecord } from "../../src/domain/Session.ts"
@@ -13,9 +14,15 @@ import { Rooms } from "../../src/ws/Rooms.ts"
 import { socketOpener } from "../../src/ws/Upgrade.ts"
 import type { Wire, WireListener } from "../../src/ws/Wire.ts"
 
+const nobody = () => Result.fail(new NotInChannel())
+
+/** Rooms that nobody is in; who wants to come in meets `join`. */
+export const emptyRooms = (overrides: Partial<Pick<Rooms["Service"], "join">> = {}) =>
+  Layer.mock(Rooms, { leave: nobody, mute: nobody, speak: nobody, relay: nobody, ...overrides })
+
 /** What frames of voice rooms need, for sockets that send none. */
 export const noRooms = Layer.mergeAll(
-  Layer.mock(Rooms, {}),
+  emptyRooms(),
   Layer.mock(ChannelRepository, {}),
   Layer.mock(AuditLog, {}),
   RoomBus.layerMemory

@@ -7,8 +7,8 @@ import * as IceServersHmac from "../../src/crypto/IceServersHmac.ts"
 import { Event } from "../../src/domain/Event.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
-import { Rooms } from "../../src/ws/Rooms.ts"
-import { fakeSocket, makeSessions, noRooms, openSocket, principal, sessionId } from "../support/Sockets.ts"
+import type { Rooms } from "../../src/ws/Rooms.ts"
+import { emptyRooms, fakeSocket, makeSessions, noRooms, openSocket, principal, sessionId } from "../support/Sockets.ts"
 
 const iceServers = IceServersHmac.layer({
   iceServers: [{ urls: ["stun:stun.example"] }],
@@ -17,7 +17,7 @@ const iceServers = IceServersHmac.layer({
 
 const connect = Effect.fnUntraced(function* (
   options?: Parameters<typeof fakeSocket>[0],
-  rooms: Layer.Layer<Rooms> = Layer.mock(Rooms, {})
+  rooms: Layer.Layer<Rooms> = emptyRooms()
 ) {
   const sessions = yield* makeSessions
   const context = yield* Layer.build(
@@ -150,7 +150,7 @@ describe("Upgrade.openSocket", () => {
       const entered = yield* Deferred.make<void>()
       const { isHeld, next, receive, rest } = yield* connect(
         {},
-        Layer.mock(Rooms, { join: () => Deferred.await(entered) })
+        emptyRooms({ join: () => Deferred.await(entered) })
       )
       yield* receive(join, ping(1), ping(2))
       assert.isFalse(isHeld())
@@ -164,7 +164,7 @@ describe("Upgrade.openSocket", () => {
 
   it.effect("holds back a client that sends many frames with nothing in them while one takes long", () =>
     Effect.gen(function* () {
-      const { isHeld, receive } = yield* connect({}, Layer.mock(Rooms, { join: () => Effect.never }))
+      const { isHeld, receive } = yield* connect({}, emptyRooms({ join: () => Effect.never }))
       yield* receive(join, ...Array.from({ length: 600 }, () => ""))
       assert.isTrue(isHeld())
     }))
@@ -174,7 +174,7 @@ describe("Upgrade.openSocket", () => {
       const givenUp = yield* Deferred.make<void>()
       const { hangUp, receive, rest } = yield* connect(
         {},
-        Layer.mock(Rooms, { join: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(givenUp, undefined)) })
+        emptyRooms({ join: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(givenUp, undefined)) })
       )
       yield* receive(join, ping())
       yield* hangUp

@@ -1,10 +1,7 @@
-import { Effect } from "effect"
 import type { LeaveChannel } from "../../api/Frames.ts"
-import { answering } from "../Answer.ts"
+import { answer } from "../Answer.ts"
 import type { Connection } from "../Connection.ts"
-import { Rooms } from "../Rooms.ts"
+import type { Rooms } from "../Rooms.ts"
 
-export const leave = Effect.fnUntraced(function* (connection: Connection, frame: typeof LeaveChannel.Type) {
-  const rooms = yield* Rooms
-  yield* answering(connection, frame, rooms.leave(connection))
-})
+export const leave = (rooms: Rooms["Service"], connection: Connection, frame: typeof LeaveChannel.Type) =>
+  answer(connection, frame, rooms.leave(connection))

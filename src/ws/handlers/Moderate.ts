@@ -3,15 +3,15 @@ import { type Member, NotAllowed, type StandingChange } from "../../domain/Chann
 import { changeStanding } from "../../flows/channels/ChangeStanding.ts"
 import { asUser } from "../../services/Actor.ts"
 import type { Connection } from "../Connection.ts"
-import { Rooms } from "../Rooms.ts"
+import type { Rooms } from "../Rooms.ts"
 
 /** As a host, decides about the user of another connection. Whether the user is a host for good, the store looks up. */
 export const moderate = Effect.fnUntraced(function* (
+  rooms: Rooms["Service"],
   connection: Connection,
   connectionId: string,
   decide: (member: Member) => Effect.Effect<StandingChange, NotAllowed>
 ) {
-  const rooms = yield* Rooms
   const { channelId, self } = yield* rooms.present(connection)
   const member = yield* rooms.find(connection, connectionId)
   if (self.role !== "host") return yield* new NotAllowed({ reason: "not_host" })

@@ -1,6 +1,7 @@
-import { Effect } from "effect"
 import type { Ping } from "../../api/Frames.ts"
 import type { Connection } from "../Connection.ts"
+import type { Rooms } from "../Rooms.ts"
 
-export const ping = (connection: Connection, frame: typeof Ping.Type): Effect.Effect<void> =>
-  Effect.sync(() => connection.send({ type: "pong", payload: {}, ...(frame.id === undefined ? {} : { id: frame.id }) }))
+export const ping = (_: Rooms["Service"], connection: Connection, { id }: typeof Ping.Type): undefined => {
+  connection.send({ type: "pong", payload: {}, ...(id === undefined ? {} : { id }) })
+}

@@ -1,8 +1,7 @@
-import { Effect } from "effect"
 import type { Speaking } from "../../api/Frames.ts"
-import { answering } from "../Answer.ts"
+import { answer } from "../Answer.ts"
 import type { Connection } from "../Connection.ts"
-import { Rooms } from "../Rooms.ts"
+import type { Rooms } from "../Rooms.ts"
 
-export const speaking = (connection: Connection, frame: typeof Speaking.Type) =>
-  Effect.flatMap(Rooms, (rooms) => answering(connection, frame, rooms.speak(connection, frame.payload.speaking)))
+export const speaking = (rooms: Rooms["Service"], connection: Connection, frame: typeof Speaking.Type) =>
+  answer(connection, frame, rooms.speak(connection, frame.payload.speaking))

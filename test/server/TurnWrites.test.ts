@@ -1,0 +1,72 @@
+// When what is written reaches the connection: together at the end of a turn, and at once where it is much.
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Duplex } from "node:stream"
+import { makeTurnWrites } from "../../src/server/TurnWrites.ts"
+
+/** A connection that takes everything at once, and each write as text. */
+const connection = () => {
+  const writes: Array<string> = []
+  const duplex = new Duplex({
+    read: () => {},
+    write: (chunk, _, done) => {
+      writes.push(String(chunk))
+      done()
+    },
+    writev: (chunks, done) => {
+      writes.push(chunks.map(({ chunk }) => String(chunk)).join(""))
+      done()
+    }
+  })
+  return { duplex, writes }
+}
+
+const turn = Effect.callback<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
+})
+
+describe("TurnWrites", () => {
+  it.live("lets what a connection is told in a turn leave by one write, in order, when the turn ends", () =>
+    Effect.gen(function* () {
+      const write = makeTurnWrites()
+      const [ann, bob] = [connection(), connection()]
+      for (const text of ["a", "b", "c"]) {
+        write(ann.duplex, Buffer.from(text))
+        write(bob.duplex, Buffer.from(text.toUpperCase()))
+      }
+      assert.deepStrictEqual([ann.writes, bob.writes], [[], []])
+      yield* turn
+      assert.deepStrictEqual([ann.writes, bob.writes], [["abc"], ["ABC"]])
+      write(ann.duplex, Buffer.from("d"))
+      yield* turn
+      assert.deepStrictEqual(ann.writes, ["abc", "d"])
+    }))
+
+  it.live("holds back neither much for one connection nor many connections", () =>
+    Effect.gen(function* () {
+      const write = makeTurnWrites()
+      const { duplex, writes } = connection()
+      write(duplex, Buffer.from("first "))
+      write(duplex, Buffer.alloc(16 * 1024, "x"))
+      assert.deepStrictEqual(writes, [`first ${"x".repeat(16 * 1024)}`])
+      write(duplex, Buffer.from("last"))
+      const others = Array.from({ length: 200 }, connection)
+      for (const other of others) write(other.duplex, Buffer.from("hello"))
+      const waiting = others.filter((other) => other.writes.length === 0).length
+      assert.isBelow(waiting, 64)
+      yield* turn
+      assert.isTrue(others.every((other) => other.writes.join() === "hello"))
+      assert.strictEqual(writes.at(-1), "last")
+    }))
+
+  it.live("does not mind a connection that goes or ends within the turn", () =>
+    Effect.gen(function* () {
+      const write = makeTurnWrites()
+      const [gone, ended, other] = [connection(), connection(), connection()]
+      for (const { duplex } of [gone, ended, other]) write(duplex, Buffer.from("hello"))
+      gone.duplex.destroy()
+      ended.duplex.end()
+      yield* turn
+      assert.deepStrictEqual([gone.writes, ended.writes, other.writes], [[], ["hello"], ["hello"]])
+    }))
+})
