@@ -3,7 +3,7 @@
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Clock, Duration, Effect, Layer, Schedule, Schema } from "effect"
 import * as RateLimiter from "effect/persistence/RateLimiter"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { type Action, type Claim, RateLimited, RateLimitPolicy } from "../domain/RateLimit.ts"
 import { RateLimits } from "../services/RateLimits.ts"
 import { Queries, rows } from "./Query.ts"
@@ -77,7 +77,7 @@ returning 1 as gone`
 const maxRemembered = 10_000
 
 const keyOf = ({ action, subject }: Claim): string =>
-  `${action} ${createHash("sha256").update(subject).digest("base64url")}`
+  `${action} ${hash("sha256", subject, "base64url")}`
 
 export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
   RateLimits,
@@ -181,7 +181,8 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       take: (action, subject) => action === "auto_auth" ? takeHere(action, subject) : takeAll([{ action, subject }]),
       takeAll,
       giveBack,
-      check: (action, subject) => check(keyOf({ action, subject }))
+      check: (action, subject) =>
+        Effect.suspend(() => runOut.size === 0 ? Effect.void : check(keyOf({ action, subject })))
     })
   })
 ).pipe(Layer.provide([Queries.layer, RateLimiter.layer]), Layer.provide(RateLimiter.layerStoreMemory))
