@@ -7,8 +7,8 @@ import { isUnavailable, late, Queries, timing } from "./Query.ts"
 
 /** Calls in a statement. */
 const maxCalls = 64
-/** Statements on their way at once. */
-const maxUnderWay = 3
+/** Statements on their way at once. One would do to keep the database busy; a second, for when it hangs. */
+const maxUnderWay = 2
 /** How often it is looked for callers that wait no longer: a timer for each would cost more than to send its call. */
 const lookEvery = "100 millis"
 
@@ -48,6 +48,7 @@ export const make = Effect.fnUntraced(function* <Call, A>(
   const unanswered = new Set<Waiting<Call, A>>()
   const waiting = new Set<Waiting<Call, A>>()
   let underWay = 0
+  let departing = false
   let watched = false
   let closed = false
 
@@ -83,11 +84,19 @@ export const make = Effect.fnUntraced(function* <Call, A>(
       )
     )
 
+  const depart = Effect.suspend(() => {
+    departing = false
+    const batch = next()
+    leave()
+    return batch.length === 0 ? Effect.sync(arrived) : send(batch)
+  })
+
+  /** At the end of the turn, with whoever else comes in it. */
   const leave = () => {
-    while (underWay < maxUnderWay && waiting.size > 0) {
-      underWay++
-      run(send(next()))
-    }
+    if (departing || underWay === maxUnderWay || waiting.size === 0) return
+    departing = true
+    underWay++
+    run(Effect.andThen(Effect.yieldNow, depart))
   }
 
   const arrived = () => {

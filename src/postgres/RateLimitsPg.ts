@@ -76,8 +76,7 @@ returning 1 as gone`
 /** Subjects remembered as run out; the oldest is forgotten first. */
 const maxRemembered = 10_000
 
-const keyOf = ({ action, subject }: Claim): string =>
-  `${action} ${hash("sha256", subject, "base64url")}`
+const keyOf = ({ action, subject }: Claim): string => `${action} ${hash("sha256", subject, "base64url")}`
 
 export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
   RateLimits,

@@ -13,20 +13,26 @@ type Many = (calls: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<number, 
 const together: Many = (calls) => Effect.succeed(new Map(calls.map((call, index) => [index, `${call} together`])))
 
 /**
- * Two calls that keep every other waiting until the latch opens, and all that was sent for several since. A call is its
- * own key, up to a colon.
+ * Two calls on their way that keep every other waiting until the latch opens, and all that was sent for several since. A
+ * call is its own key, up to a colon.
  */
 const gathering = Effect.fn("gathering")(function* (many: Many) {
   const sent: Array<ReadonlyArray<string>> = []
   const go = yield* Latch.make()
+  const left = yield* Deferred.make<void>()
   const gather = yield* Gather.make("gather", (call: string) => call.split(":")[0]!, (calls) => {
-    if (calls[0]!.startsWith("busy")) return Effect.as(go.await, new Map([[0, "done"]]))
+    if (calls[0] === "busy") {
+      return Deferred.succeed(left, undefined).pipe(Effect.andThen(go.await), Effect.as(new Map([[0, "done"]])))
+    }
     sent.push(calls)
     return many(calls)
   })
   const ask = (call: string) => gather(call, Effect.succeed(`${call} alone`))
-  const busy = [yield* Effect.forkChild(gather("first", Effect.as(go.await, "done")), { startImmediately: true })]
-  for (const call of ["busy 1", "busy 2"]) busy.push(yield* Effect.forkChild(ask(call), { startImmediately: true }))
+  const busy = [
+    yield* Effect.forkChild(gather("first", Effect.as(go.await, "done")), { startImmediately: true }),
+    yield* Effect.forkChild(ask("busy"), { startImmediately: true })
+  ]
+  yield* Deferred.await(left)
   const askAll = (calls: ReadonlyArray<string>) =>
     Effect.forEach(calls, (call) => Effect.forkChild(ask(call), { startImmediately: true }))
   return { ask, askAll, busy, gather, go, sent }
@@ -49,6 +55,21 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
       yield* go.open
       assert.deepEqual(yield* Effect.forEach(fibers, Fiber.join), ["a together", "b together", "c together"])
       assert.deepEqual(sent, [["a", "b", "c"]])
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("sends what comes at once in one statement, although there is room for several", () =>
+    Effect.gen(function* () {
+      const sent: Array<ReadonlyArray<string>> = []
+      const gather = yield* Gather.make("gather", (call: string) => call, (calls) => {
+        sent.push(calls)
+        return together(calls)
+      })
+      const alone = yield* Effect.forkChild(gather("first", Effect.never), { startImmediately: true })
+      const ask = (call: string) => gather(call, Effect.succeed(`${call} alone`))
+      const answers = yield* Effect.forEach(["a", "b", "c"], ask, { concurrency: "unbounded" })
+      assert.deepEqual(answers, ["a together", "b together", "c together"])
+      assert.deepEqual(sent, [["a", "b", "c"]])
+      yield* Fiber.interrupt(alone)
     }).pipe(Effect.provide(Queries.layer)))
 
   it.effect("sends no two calls of one key in a statement, and no more than sixty-four", () =>
