@@ -6,18 +6,34 @@ import { IpNetwork, NetAddress } from "effect/net"
 /** How many proxies stand in front and append to `X-Forwarded-For`; none: the header is not believed. */
 export const TrustProxy = Context.Reference<number>("roomkey/http/TrustProxy", { defaultValue: () => 0 })
 
+/** Where a client is, in its canonical spelling, and what is the same for all that count as one. */
+export interface Client {
+  readonly address: string
+  readonly counted: string
+}
+
 /** Peers remembered: each is asked for more than once, and for all its requests. */
 const maxPeers = 1000
-const peers = new Map<string, NetAddress.IpAddress | undefined>()
+const peers = new Map<string, Client | undefined>()
 
-const peerOf = (request: Origin): NetAddress.IpAddress | undefined => {
+const peerOf = (request: Origin): Client | undefined => {
   const text = Option.getOrUndefined(request.remoteAddress)
   if (text === undefined) return undefined
   if (peers.has(text)) return peers.get(text)
-  const address = parse(text)
+  const client = clientAt(text)
   if (peers.size === maxPeers) peers.clear()
-  peers.set(text, address)
-  return address
+  peers.set(text, client)
+  return client
+}
+
+const clientAt = (text: string | undefined): Client | undefined => {
+  const ip = parse(text)
+  if (ip === undefined) return undefined
+  const address = NetAddress.formatIp(ip)
+  return {
+    address,
+    counted: NetAddress.isIpv6Address(ip) ? IpNetwork.format(IpNetwork.fromAddressUnsafe(ip, 64)) : address
+  }
 }
 
 const parse = (text: string | undefined): NetAddress.IpAddress | undefined => {
@@ -36,24 +52,12 @@ export interface Origin {
 }
 
 /** The rightmost address that a proxy of ours vouches for, or the peer's own. */
-export const clientOf = (
-  request: Origin,
-  hops: number
-): NetAddress.IpAddress | undefined => {
+export const clientOf = (request: Origin, hops: number): Client | undefined => {
   const peer = peerOf(request)
   if (hops === 0) return peer
   const forwarded = request.headers["x-forwarded-for"]?.split(",") ?? []
-  return parse(forwarded[Math.max(0, forwarded.length - hops)]) ?? peer
+  return clientAt(forwarded[Math.max(0, forwarded.length - hops)]) ?? peer
 }
 
 /** A text that is the same for everything that counts as one client. */
-export const clientAddress = (
-  request: Origin,
-  hops: number
-): string => {
-  const address = clientOf(request, hops)
-  if (address === undefined) return "unknown"
-  return NetAddress.isIpv6Address(address)
-    ? IpNetwork.format(IpNetwork.fromAddressUnsafe(address, 64))
-    : NetAddress.formatIp(address)
-}
+export const clientAddress = (request: Origin, hops: number): string => clientOf(request, hops)?.counted ?? "unknown"

@@ -1,5 +1,4 @@
 // Who makes a request. Most end without anybody asking where they came from.
-import { NetAddress } from "effect/net"
 import type { Caller, Patience } from "../services/Caller.ts"
 import { clientOf, type Origin } from "./ClientAddress.ts"
 
@@ -22,10 +21,7 @@ export class HttpCaller implements Caller {
   }
 
   get address(): string | null {
-    if (this.#address === undefined) {
-      const address = clientOf(this.#request, this.#hops)
-      this.#address = address === undefined ? null : NetAddress.formatIp(address)
-    }
+    if (this.#address === undefined) this.#address = clientOf(this.#request, this.#hops)?.address ?? null
     return this.#address
   }
 
