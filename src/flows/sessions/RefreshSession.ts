@@ -3,7 +3,7 @@
 import { Duration, Effect, Metric, Option, type Redacted } from "effect"
 import { nobody, type RateLimited } from "../../domain/RateLimit.ts"
 import { InvalidRefreshToken, judgeRefresh, RefreshTokenReused } from "../../domain/RefreshToken.ts"
-import { type MintedTokens, SessionPolicy, type TokenPair } from "../../domain/Session.ts"
+import { type MintedTokens, type PresentedToken, SessionPolicy, type TokenPair } from "../../domain/Session.ts"
 import { TenantSuspended } from "../../domain/Tenant.ts"
 import { StoreUnavailable } from "../../domain/Unavailable.ts"
 import { UserBanned } from "../../domain/User.ts"
@@ -29,15 +29,32 @@ export const refreshSession = Effect.fnUntraced(function* (
   TokenCodec | TokenStore | RateLimits | EventBus | AuditLog
 > {
   const limits = yield* RateLimits
+  const codec = yield* TokenCodec
+  const store = yield* TokenStore
   yield* limits.check("refresh_failure", address)
   const failed = limits.take("refresh_failure", address)
-  return yield* refresh(refreshToken).pipe(
+  const parsed = codec.parseToken(refreshToken)
+  if (Option.isNone(parsed)) return yield* Effect.andThen(failed, new InvalidRefreshToken())
+  const presented = parsed.value
+  const salt = yield* codec.salt
+  const fresh = codec.successor(presented, salt)
+  const rotated = yield* store.rotate(presented.digest, salt, fresh)
+  if (Option.isSome(rotated)) {
+    yield* Metric.update(refreshes.rotated, 1)
+    return pair(fresh, rotated.value)
+  }
+  return yield* judge(presented, salt, fresh).pipe(
     Effect.tapErrorTag("InvalidRefreshToken", () => failed),
     Effect.tapErrorTag("RefreshTokenReused", () => failed)
   )
 }, withSpan("refreshSession"))
 
-const refresh = Effect.fnUntraced(function* (refreshToken: Redacted.Redacted): Effect.fn.Return<
+/** What becomes of a token that is not the present one of a live session, or was not a moment ago. */
+const judge = Effect.fnUntraced(function* (
+  presented: PresentedToken,
+  freshSalt: Uint8Array,
+  fresh: MintedTokens
+): Effect.fn.Return<
   TokenPair,
   InvalidRefreshToken | RefreshTokenReused | UserBanned | TenantSuspended | StoreUnavailable,
   TokenCodec | TokenStore | EventBus | AuditLog
@@ -45,18 +62,8 @@ const refresh = Effect.fnUntraced(function* (refreshToken: Redacted.Redacted): E
   const codec = yield* TokenCodec
   const store = yield* TokenStore
   const policy = yield* SessionPolicy
-  const parsed = codec.parseToken(refreshToken)
-  if (Option.isNone(parsed)) return yield* new InvalidRefreshToken()
-  const presented = parsed.value
-  const freshSalt = yield* codec.salt
-  const fresh = codec.successor(presented, freshSalt)
 
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    const rotated = yield* store.rotate(presented.digest, freshSalt, fresh)
-    if (Option.isSome(rotated)) {
-      yield* Metric.update(refreshes.rotated, 1)
-      return pair(fresh, rotated.value)
-    }
     const found = yield* store.find(presented.sessionId)
     if (Option.isNone(found)) return yield* new InvalidRefreshToken()
     const record = found.value
@@ -91,6 +98,11 @@ const refresh = Effect.fnUntraced(function* (refreshToken: Redacted.Redacted): E
         yield* Metric.update(refreshes.replaced, 1)
         return pair(fresh, replaced.value)
       }
+    }
+    const rotated = yield* store.rotate(presented.digest, freshSalt, fresh)
+    if (Option.isSome(rotated)) {
+      yield* Metric.update(refreshes.rotated, 1)
+      return pair(fresh, rotated.value)
     }
   }
   return yield* new StoreUnavailable({ operation: "refreshSession", cause: "the session kept changing" })
