@@ -63,8 +63,6 @@ const dashed = (id: Buffer): string => {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
-const idOf = (sessionId: SessionId): Buffer => Buffer.from(sessionId.replaceAll("-", ""), "hex")
-
 const token = (id: Uint8Array, secret: Uint8Array): Redacted.Redacted =>
   Redacted.make(Buffer.concat([id, secret]).toString("hex"))
 
@@ -97,13 +95,18 @@ export const layer: Layer.Layer<TokenCodec> = Layer.sync(TokenCodec, () => {
       return Option.some({
         sessionId: SessionId.make(dashed(id)),
         digest: sha256(secret),
-        secret: Redacted.make(secret)
+        token: presented
       })
     },
     successor: (presented, salt) => {
-      const id = idOf(presented.sessionId)
-      const secrets = hmacSha256(Buffer.concat([id, Redacted.value(presented.secret)]), salt)
-      return pair(presented.sessionId, id, secrets.subarray(0, secretBytes), secrets.subarray(secretBytes))
+      const key = Buffer.from(Redacted.value(presented.token), "hex")
+      const secrets = hmacSha256(key, salt)
+      return pair(
+        presented.sessionId,
+        key.subarray(0, idBytes),
+        secrets.subarray(0, secretBytes),
+        secrets.subarray(secretBytes)
+      )
     },
     salt: Effect.sync(() => random(16)),
     mintApiKey: Effect.map(mintId, (id) => {

@@ -40,11 +40,11 @@ export interface SignedIn extends TokenPair {
   readonly user: User
 }
 
-/** A token as it was presented: the id half in clear, the secret half hashed, and kept to derive a successor from. */
+/** A token as it was presented, to derive a successor from; its id half in clear, its secret half hashed. */
 export interface PresentedToken {
   readonly sessionId: SessionId
   readonly digest: Uint8Array
-  readonly secret: Redacted.Redacted<Uint8Array>
+  readonly token: Redacted.Redacted
 }
 
 /** A token pair before it is handed out, with the digests that the row keeps. */
