@@ -26,6 +26,8 @@ export interface Options {
   readonly databaseUrl: string | undefined
   /** A folder where they are installed, none at all, or `undefined`: installed for this run. */
   readonly peers: string | false | undefined
+  /** Whether Roomkey is measured on Deno too. */
+  readonly deno: boolean
   readonly growthUsers: number
   readonly growthSessions: number
 }
@@ -72,6 +74,9 @@ const variants: ReadonlyArray<Variant> = (["node", "deno"] as const).flatMap((ru
   [false, true].map((embedded) => ({ runtime, embedded, name: roomkeyName(runtime, embedded) }))
 )
 
+/** V8 is still compiling a refresh, which then costs half as much again, for some seconds of load. */
+const warmUpSeconds = 6
+
 export class Bench implements AsyncDisposable {
   readonly options: Options
   readonly users: number
@@ -86,7 +91,9 @@ export class Bench implements AsyncDisposable {
   constructor(options: Options, log: (text: string) => void) {
     this.options = options
     this.users = options.smoke ? 64 : 2048
-    this.variants = variants.filter(({ embedded, runtime }) => !options.smoke || embedded === (runtime === "deno"))
+    this.variants = variants.filter(({ embedded, runtime }) =>
+      (options.deno || runtime === "node") && (!options.smoke || embedded === (runtime === "deno"))
+    )
     this.#log = log
     this.#stack.defer(() => rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 }))
     this.#stack.use(this.load)
@@ -99,7 +106,7 @@ export class Bench implements AsyncDisposable {
   /** Every case once to warm it, unless the figures do not matter, and then `rounds` times. */
   rounds(cases: ReadonlyArray<Case>): Promise<ReadonlyArray<Row>> {
     const { rounds, seconds, smoke } = this.options
-    return alternate(rounds, cases, seconds, smoke ? 0 : seconds / 2)
+    return alternate(rounds, cases, seconds, smoke ? 0 : warmUpSeconds)
   }
 
   /** The same for cases that start a process of their own: a start for each, and nothing to warm. */

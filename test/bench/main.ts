@@ -42,6 +42,7 @@ works: ${works.map(({ name }) => name).join(", ")}; all but ${onlyIfAsked.map(({
   --smoke                everything for a moment, to see that it runs; the figures say nothing
   --json                 one JSON document of every round instead of tables
   --database-url URL     a PostgreSQL server where databases may be made, instead of one of the run's own
+  --no-deno              Roomkey on Node alone
   --peers DIR            where the peers' packages are installed already; --no-peers: without them
   --growth               also the work "growth", with --growth-users N (1000000) and --growth-sessions N (10000000)
 `
@@ -57,6 +58,7 @@ const { positionals, values } = parseArgs({
     "database-url": { type: "string" },
     peers: { type: "string" },
     "no-peers": { type: "boolean", default: false },
+    "no-deno": { type: "boolean", default: false },
     growth: { type: "boolean", default: false },
     "growth-users": { type: "string", default: "1000000" },
     "growth-sessions": { type: "string", default: "10000000" }
@@ -85,6 +87,7 @@ const run = async (): Promise<void> => {
     seconds: number(values.seconds, values.smoke ? 0.3 : 3),
     databaseUrl: values["database-url"] || process.env["TEST_DATABASE_URL"] || undefined,
     peers: values["no-peers"] || values.smoke && values.peers === undefined ? false : values.peers,
+    deno: !values["no-deno"],
     growthUsers: number(values["growth-users"], 0),
     growthSessions: number(values["growth-sessions"], 0)
   }, log)

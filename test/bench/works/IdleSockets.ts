@@ -68,7 +68,7 @@ export const idleSockets: Work = {
     }
     const tokensOf = (sessions: ReadonlyArray<{ readonly token: string }>) =>
       readersOf(sessions).map(({ token }) => token)
-    const runtimes = bench.options.smoke ? ["node"] as const : ["node", "deno"] as const
+    const runtimes = bench.options.smoke || !bench.options.deno ? ["node"] as const : ["node", "deno"] as const
     await bench.ready(...runtimes.map((runtime) => () => bench.roomkey(runtime, false)))
     const cases: ReadonlyArray<Case> = [
       ...runtimes.map((runtime): Case => ({
