@@ -134,6 +134,7 @@ export const RoomkeyConfig = Config.all({
   argon2Parallelism: int("ARGON2_PARALLELISM", 1, 16, 1),
   hashConcurrency: Config.option(Config.schema(decimal(1, 256), "HASH_CONCURRENCY")),
   hashQueue: int("HASH_QUEUE", 0, 100_000, 64),
+  hashNiceness: Config.option(Config.schema(decimal(0, 19), "HASH_NICENESS")),
   maxSocketsPerUser: int("MAX_SOCKETS_PER_USER", 1, 100_000, 20),
   maxChannelMembers: int("MAX_CHANNEL_MEMBERS", 2, 100_000, 1000),
   socketPing: duration("SOCKET_PING", "25 seconds", "1 hour"),

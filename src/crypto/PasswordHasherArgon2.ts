@@ -2,10 +2,10 @@
 // flood of logins costs its own callers and nobody else's memory or time.
 import { hash, type ParsedHashOptions, parseOptions, verify } from "@node-rs/argon2"
 import { Context, Effect, Layer, Option, Redacted } from "effect"
-import { availableParallelism } from "node:os"
 import type { Password } from "../domain/Password.ts"
 import { argon2Ceiling } from "../domain/PasswordHash.ts"
 import { HashOwner, PasswordHasher } from "../services/PasswordHasher.ts"
+import { hashesAtATime } from "./Concurrency.ts"
 import { importedVerifier } from "./ImportedHash.ts"
 import { makeTurns } from "./Turns.ts"
 
@@ -25,7 +25,7 @@ export const Argon2Options = Context.Reference<Argon2Options>("roomkey/crypto/Ar
     memoryKiB: 19_456,
     iterations: 2,
     parallelism: 1,
-    concurrency: availableParallelism(),
+    concurrency: hashesAtATime(),
     queue: 64
   })
 })

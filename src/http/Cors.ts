@@ -36,7 +36,11 @@ export const mark = Effect.gen(function* () {
     )
   const forOthers = yield* marksFor("")
   const byOrigin = new Map(
-    yield* Effect.forEach(origins, (origin) => Effect.map(marksFor(origin), (marks) => [origin, marks] as const))
+    // No header says an origin in other characters.
+    yield* Effect.forEach(
+      origins.filter((origin) => /^[!-~]+$/.test(origin)),
+      (origin) => Effect.map(marksFor(origin), (marks) => [origin, marks] as const)
+    )
   )
   return (origin: string | undefined, response: Response) =>
     HttpServerResponse.setHeaders(response, byOrigin.get(origin ?? "") ?? forOthers)

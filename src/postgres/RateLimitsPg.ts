@@ -169,9 +169,16 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
         })
       )
 
+    const forgetOver = Effect.map(Clock.currentTimeMillis, (now) => {
+      for (const [key, until] of runOut) {
+        if (until <= now) runOut.delete(key)
+      }
+    })
+
     yield* attempt("sweepAllowances", sql.unsafe(sweepStatement)).pipe(
       Effect.repeat({ while: (gone) => gone.length === sweepBatch }),
       Effect.ignore,
+      Effect.andThen(forgetOver),
       Effect.repeat(Schedule.spaced("1 minute")),
       Effect.forkScoped
     )

@@ -1,5 +1,5 @@
 // `DirectCalls` for requests of the HTTP server, taken before its platform makes a fiber of each.
-import { Effect, Exit, Fiber, Layer, Option, Scope, Tracer } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Option, Scope, Tracer } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as DirectCalls from "../http/DirectCalls.ts"
@@ -26,7 +26,7 @@ const bodyOf = ({ body }: Response): string | Uint8Array => {
  * Answers that are ready in the same turn go out together: each alone would wake its reader, which costs as much as the
  * answer.
  */
-const makeSend = () => {
+const makeSend = (report: (error: unknown) => void) => {
   let ready: Array<readonly [ServerResponse, Response]> = []
   const flush = () => {
     const answers = ready
@@ -35,8 +35,9 @@ const makeSend = () => {
       if (to.destroyed) continue
       try {
         to.writeHead(answer.status, answer.headers).end(bodyOf(answer))
-      } catch {
+      } catch (error) {
         to.destroy()
+        report(error)
       }
     }
   }
@@ -60,7 +61,8 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
   if ((yield* Tracer.Tracer) !== Tracer.nativeTracer) return
   const direct = yield* DirectCalls.make
   const run = Effect.runForkWith(yield* Effect.context<DirectCalls.Flows>())
-  const send = makeSend()
+  const report = (error: unknown) => run(Effect.logError("A direct call was not answered", error))
+  const send = makeSend(report)
   const calls = yield* Scope.make()
   /** Of those whose body has not come yet. */
   const decliners = new Set<() => void>()
@@ -100,13 +102,15 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
       }
       fiber = Fiber.runIn(run(found.answer), calls)
       fiber.addObserver((exit) => {
+        if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) report(exit.cause)
         if (!response.destroyed) send(response, Exit.isSuccess(exit) ? exit.value : found.interrupted())
       })
     }
     decliners.add(giveUp)
     request.on("readable", look)
+    // A response that waits for one before it has no connection yet, and on some runtimes does not hear of its end.
+    request.on("close", settle)
     response.on("close", () => {
-      settle()
       if (!response.writableEnded) fiber?.interruptUnsafe()
     })
   }

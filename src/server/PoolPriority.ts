@@ -4,13 +4,13 @@
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { readdir } from "node:fs/promises"
-import { availableParallelism, setPriority } from "node:os"
+import { availableParallelism, getPriority, setPriority } from "node:os"
 
 /**
  * At 10 the kernel lets whoever wakes up run almost at once, but where others are busy without end it leaves a hash a tenth
  * of what they get. On a single processor that takes one of them, so there it is a third.
  */
-const nicenessOn = (processors: number): number => processors > 1 ? 10 : 5
+export const nicenessOn = (processors = availableParallelism()): number => processors > 1 ? 10 : 5
 
 const threads = "/proc/self/task"
 
@@ -18,15 +18,17 @@ const threads = "/proc/self/task"
  * Only Linux has a priority for each thread; where a sandbox forbids to lower it, hashes come when they come. Deno has no
  * such pool.
  */
-export const lowerPool = (processors = availableParallelism()): Effect.Effect<void> => {
+export const lowerPool = (niceness: number): Effect.Effect<void> => {
   if ("Deno" in globalThis) return Effect.void
   // Read by the pool itself, which is thereby started.
   return Effect.tryPromise(() => readdir(threads)).pipe(
     Effect.flatMap((started) =>
       Effect.try(() => {
+        // Who started the process may have made it nicer still.
+        const priority = Math.max(getPriority(), niceness)
         for (const thread of started) {
           const name = readFileSync(`${threads}/${thread}/comm`, "latin1")
-          if (name === "libuv-worker\n") setPriority(Number(thread), nicenessOn(processors))
+          if (name === "libuv-worker\n") setPriority(Number(thread), priority)
         }
       })
     ),

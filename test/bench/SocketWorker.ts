@@ -267,7 +267,7 @@ const talk = async (job: SocketJob & { readonly kind: "talk" }, done: Tally): Pr
   let elapsed = 0
   while (elapsed < job.seconds) {
     for (const due = Math.floor(elapsed * job.perSecond); done.sent < due; done.sent++) say(done.sent)
-    await setTimeout(5)
+    await setTimeout(1)
     elapsed = (performance.now() - begun) / 1000
   }
   return elapsed

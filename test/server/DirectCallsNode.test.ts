@@ -31,7 +31,9 @@ const stores = (rotate: Effect.Effect<never>) =>
 /** A listening server whose declared way answers `routed`. */
 const start = Effect.fnUntraced(function* (rotate: Effect.Effect<never>) {
   const server = yield* NodeServer.pipe(Effect.provide(NodeServer.layer))
+  let routed = 0
   server.on("request", (request, response) => {
+    routed++
     let body = ""
     request.on("data", (chunk) => body += chunk).on("end", () => response.end(`routed ${body}`))
   })
@@ -44,7 +46,11 @@ const start = Effect.fnUntraced(function* (rotate: Effect.Effect<never>) {
     DirectCallsNode.layer.pipe(Layer.provide(Layer.merge(stores(rotate), Layer.succeed(NodeServer, server)))),
     scope
   )
-  return { port: (server.address() as AddressInfo).port, close: Scope.close(scope, Exit.void) }
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: Scope.close(scope, Exit.void),
+    routed: () => routed
+  }
 })
 
 const body = JSON.stringify({ refresh_token: "0".repeat(64) })
@@ -122,6 +128,22 @@ describe("DirectCallsNode", () => {
         socket.on("data", (data) => heard += data).on("close", () => resume(Effect.succeed(heard)))
       })
       assert.include(answer, `routed ${body}`)
+    }))
+
+  it.live("forgets who left in the middle of a body that came behind another call", () =>
+    Effect.gen(function* () {
+      const { began, interrupted, rotate } = yield* standstill
+      const { close, port, routed } = yield* start(rotate)
+      const caller = yield* Effect.forkChild(
+        say(port, refresh().replace("Connection: close\r\n", "") + refresh().slice(0, -5))
+      )
+      yield* began
+      yield* Fiber.interrupt(caller)
+      yield* interrupted
+      // Of the requests of one connection one hears of its end after the other.
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(() => setImmediate(resolve))))
+      yield* close
+      assert.strictEqual(routed(), 0)
     }))
 
   it.live("takes nothing after its end", () =>

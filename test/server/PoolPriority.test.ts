@@ -4,8 +4,10 @@ import { poolAfter } from "./PoolThreads.ts"
 const niceAfter = (processors: number) =>
   poolAfter(`
     import { Effect } from "effect"
-    import { lowerPool } from ${JSON.stringify(new URL("../../src/server/PoolPriority.ts", import.meta.url).href)}
-    await Effect.runPromise(lowerPool(${processors}))`)
+    import { lowerPool, nicenessOn } from ${
+    JSON.stringify(new URL("../../src/server/PoolPriority.ts", import.meta.url).href)
+  }
+    await Effect.runPromise(lowerPool(nicenessOn(${processors})))`)
 
 describe.runIf(process.platform === "linux")("lowerPool", () => {
   it("lets the pool, which it starts, give way to every other thread", () => {

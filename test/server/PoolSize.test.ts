@@ -17,6 +17,11 @@ describe.runIf(process.platform === "linux")("widenPool", () => {
     assert.strictEqual(sizeAfter(1), 4)
   })
 
+  it("has no more than hashes are let run at a time", () => {
+    assert.strictEqual(sizeAfter(64), 10)
+    assert.strictEqual(sizeAfter(64, { HASH_CONCURRENCY: "3" }), 5)
+  })
+
   it("leaves the size that UV_THREADPOOL_SIZE names", () => {
     assert.strictEqual(sizeAfter(6, { UV_THREADPOOL_SIZE: "3" }), 3)
   })

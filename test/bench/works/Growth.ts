@@ -46,12 +46,14 @@ const seed = async (postgres: Postgres, database: string, tenant: number, users:
   await postgres.settle(database)
 }
 
-/** As many of the big database as the small one has: what an instance remembers is the same for both. */
+/** Tokens that are read, as many of the big database as the small one has: an instance remembers as much of both. */
 const few = 5000
+/** What is not remembered: in a turn hardly any row is met twice. */
+const many = 50_000
 
 /** Numbers from 1 to `total`, anywhere. */
-const anywhere = (total: number): ReadonlyArray<number> =>
-  Array.from({ length: Math.min(total, few) }, () => 1 + Math.floor(Math.random() * total))
+const anywhere = (total: number, count: number): ReadonlyArray<number> =>
+  Array.from({ length: Math.min(total, count) }, () => 1 + Math.floor(Math.random() * total))
 
 interface Grown extends Subject {
   readonly name: string
@@ -77,8 +79,8 @@ const grow = async (bench: Bench, label: string, { sessions, users }: Size): Pro
   bench.log(`making ${users} users and ${sessions} sessions`)
   await seed(postgres, database, tenant.id, users, sessions)
   // A refresh ends the token that a read would present: so the odd ones are read and the even ones refreshed.
-  const tokens = (secret: string, odd: number) =>
-    [...new Set(anywhere(sessions / 2))].map((n) => sessionHex(2 * n - odd) + secret)
+  const tokens = (secret: string, odd: number, count: number) =>
+    [...new Set(anywhere(sessions / 2, count))].map((n) => sessionHex(2 * n - odd) + secret)
   return {
     name: `${sessions.toLocaleString("en")} sessions`,
     server,
@@ -86,10 +88,12 @@ const grow = async (bench: Bench, label: string, { sessions, users }: Size): Pro
     tenant,
     users,
     sessions: [],
-    refreshTokens: tokens(refreshSecret, 0),
-    readers: { requests: tokens(accessSecret, 1).map((token) => request("GET", "/api/me", token)), status: 200 },
+    refreshTokens: tokens(refreshSecret, 0, many),
+    readers: { requests: tokens(accessSecret, 1, few).map((token) => request("GET", "/api/me", token)), status: 200 },
     signIns: {
-      requests: anywhere(users).map((n) => request("POST", "/api/auth/auto", tenant.api_key, { username: `user${n}` })),
+      requests: anywhere(users, many).map((n) =>
+        request("POST", "/api/auth/auto", tenant.api_key, { username: `user${n}` })
+      ),
       status: 200
     }
   }
