@@ -2,8 +2,7 @@
 // and refresh. They are read and answered before there is a request of the platform's, and before it is routed as the `Api`
 // declares it. Everything else, what carries no single credential, and what does not fit its schema goes that way.
 import { Effect, Exit, Option, Redacted, Schema, SchemaParser } from "effect"
-import { type HttpServerRespondable, HttpServerResponse } from "effect/http"
-import * as Respondable from "effect/http/HttpServerRespondable"
+import { HttpServerRespondable, HttpServerResponse } from "effect/http"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import { ProfileRequest, RefreshRequest } from "../api/Sessions.ts"
 import { toMe } from "../api/User.ts"
@@ -121,7 +120,7 @@ export const make = Effect.gen(function* () {
         return {
           answer: answered.pipe(
             Effect.map(json),
-            Effect.catch(Respondable.toResponse),
+            Effect.catch(HttpServerRespondable.toResponse),
             wrap,
             Effect.map(marked)
           ),

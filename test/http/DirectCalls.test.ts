@@ -178,7 +178,7 @@ layer(Server.layer({ LIMIT_REFRESH_FAILURES: "1000" }), { excludeTestServices: t
   }
 )
 
-for (const origins of ["https://one.example", "https://one.example,https://two.example"]) {
+for (const origins of ["https://one.example", "https://one.example,https://two.example,https://приме́р.example"]) {
   layer(Server.layer({ CORS_ORIGINS: origins }), { excludeTestServices: true, timeout: "60 seconds" })(
     `direct calls of pages on ${origins}`,
     (it) => {
