@@ -58,13 +58,18 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
       Context.add(TokenStore, {
         ...store,
         find: (id) =>
-          Effect.suspend(() => {
-            const asked = moment()
-            return Effect.map(store.find(id), (found) => {
-              if (Option.isSome(found) && isSmall(found.value)) memory.remember(found.value, asked, millis())
-              return found
-            })
-          }),
+          Effect.acquireUseRelease(
+            Effect.sync(() => {
+              memory.begun()
+              return moment()
+            }),
+            (asked) =>
+              Effect.map(store.find(id), (found) => {
+                if (Option.isSome(found) && isSmall(found.value)) memory.remember(found.value, asked, millis())
+                return found
+              }),
+            () => Effect.sync(() => memory.ended())
+          ),
         openForProfile: (tenantId, apiKeyId, profile, tokens) =>
           Effect.map(store.openForProfile(tenantId, apiKeyId, profile, tokens), (opened) => {
             forget([opened.user.id])

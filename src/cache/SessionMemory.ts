@@ -35,6 +35,8 @@ export class SessionMemory {
   readonly #sessionsOf = new Map<UserId, Set<SessionId>>()
   /** When each was last forgotten, oldest first, for as long as readings from before may come in. */
   readonly #forgotten = new Map<SessionId | UserId, number>()
+  /** Readings that may still come in. */
+  #awaited = 0
   /** When one was last forgotten. */
   #tenantForgottenAt = -Infinity
 
@@ -44,7 +46,16 @@ export class SessionMemory {
     this.#believedFor = options.believedFor
   }
 
-  /** `asked`: the moment before the record was asked for. */
+  /** A record is going to be asked for; it is `ended` whatever comes of it. */
+  begun(): void {
+    this.#awaited++
+  }
+
+  ended(): void {
+    if (--this.#awaited === 0) this.#forgotten.clear()
+  }
+
+  /** Between `begun` and `ended`. `asked`: the moment before the record was asked for. */
   remember(record: SessionRecord, asked: Moment, now: number): void {
     if (now - asked.at >= maxPatience || asked.at <= this.#tenantForgottenAt) return
     if (this.#wasForgottenSince(asked.at, record.id) || this.#wasForgottenSince(asked.at, record.user.id)) return
@@ -72,8 +83,10 @@ export class SessionMemory {
   /** What was asked for until now of these sessions, or of any session of these users. */
   forget(ids: ReadonlyArray<SessionId | UserId>, at: number): void {
     for (const id of ids) {
-      this.#forgotten.delete(id)
-      this.#forgotten.set(id, at)
+      if (this.#awaited > 0) {
+        this.#forgotten.delete(id)
+        this.#forgotten.set(id, at)
+      }
       if (typeof id === "string") this.#drop(id)
       else for (const session of this.#sessionsOf.get(id) ?? []) this.#drop(session)
     }

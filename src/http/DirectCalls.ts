@@ -14,6 +14,7 @@ import type { RateLimits } from "../services/RateLimits.ts"
 import { RecentSessions } from "../services/RecentSessions.ts"
 import { TokenCodec } from "../services/TokenCodec.ts"
 import type { TokenStore } from "../services/TokenStore.ts"
+import { clientAddress, TrustProxy } from "./ClientAddress.ts"
 import * as Cors from "./Cors.ts"
 import { type Presented, secretKey, sessionToken } from "./Credentials.ts"
 import * as Edge from "./Edge.ts"
@@ -92,6 +93,7 @@ export const make = Effect.gen(function* () {
   const mark = yield* Cors.mark
   const codec = yield* TokenCodec
   const recent = yield* RecentSessions
+  const hops = yield* TrustProxy
 
   const me = (request: Edge.Asked): Direct | undefined => {
     const token = credential(sessionToken(request, {}))
@@ -115,14 +117,15 @@ export const make = Effect.gen(function* () {
       call: (body) => {
         const answered = read(body)
         if (answered === undefined) return undefined
-        const { interrupted, wrap } = exchange(request)
+        const { answer, interrupted, wrap } = exchange(request)
         const marked = (response: Response) => mark(request.headers.origin, response)
         return {
-          answer: answered.pipe(
-            Effect.map(json),
-            Effect.catch(HttpServerRespondable.toResponse),
-            wrap,
-            Effect.map(marked)
+          answer: wrap(
+            Effect.matchEffect(answered, {
+              onSuccess: (body) => Effect.succeed(json(body)),
+              onFailure: HttpServerRespondable.toResponse
+            }),
+            (made) => marked(answer(made))
           ),
           interrupted: () => marked(interrupted())
         }
@@ -146,7 +149,7 @@ export const make = Effect.gen(function* () {
           const payload = decodeRefresh(body)
           return payload === undefined
             ? undefined
-            : refresh({ refresh_token: Redacted.make(payload.refresh_token) }, request)
+            : refresh({ refresh_token: Redacted.make(payload.refresh_token) }, clientAddress(request, hops))
         })
     }
     return undefined

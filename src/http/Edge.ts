@@ -208,8 +208,10 @@ export const exchange = Effect.gen(function* () {
     return {
       answer,
       interrupted: () => answer(problemResponse(new Problems.Unavailable({}))),
+      /** `last`: what is made of the answer, or of `made`, in the end. */
       wrap: <E, R>(
-        app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
+        app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
+        last = answer
       ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
         app.pipe(
           Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), (cause) => fromCause(request, cause)),
@@ -219,7 +221,7 @@ export const exchange = Effect.gen(function* () {
               Context.add(Caller, caller)
             )
           ),
-          Effect.map(answer)
+          Effect.map(last)
         )
     }
   }

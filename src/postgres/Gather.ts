@@ -1,14 +1,18 @@
 // Calls of one kind that come while others are on their way leave together: one statement, one commit, and to each caller
 // its own answer. What a statement for many cannot answer, its caller asks again alone.
-import { Clock, Effect, Exit, FiberSet } from "effect"
+import { Clock, Effect, Exit, Fiber } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
 import { isUnavailable, late, Queries, timing } from "./Query.ts"
 
 /** Calls in a statement. */
 const maxCalls = 64
-/** Statements on their way at once. One would do to keep the database busy; a second, for when it hangs. */
+/** Statements on their way at once: while one is worked on, who comes meanwhile is written down in the next. */
 const maxUnderWay = 2
+/** Milliseconds after which a statement is none of these any more: what it hangs on need not be what others wait for. */
+const slow = 100
+/** Statements on their way at once, however slow. */
+const maxSlow = 4
 /** How often it is looked for callers that wait no longer: a timer for each would cost more than to send its call. */
 const lookEvery = "100 millis"
 
@@ -17,7 +21,17 @@ interface Waiting<Call, A> {
   readonly call: Call
   /** Milliseconds of the clock. */
   readonly until: number
-  readonly answer: (answer: Effect.Effect<A | undefined, StoreUnavailable>) => void
+  /** `undefined`: the call is made again, alone. */
+  readonly answer: (answer: A | undefined) => void
+  readonly fail: (failure: Effect.Effect<never, StoreUnavailable>) => void
+  settled: boolean
+}
+
+/** What is on its way, for so many callers; for none that waits, if its caller went alone. */
+interface Statement<Call, A> {
+  /** Milliseconds of the clock. */
+  readonly since: number
+  readonly callers: ReadonlyArray<Waiting<Call, A>>
 }
 
 /** Whether the database undid the statement, as opposed to: nobody knows. */
@@ -43,120 +57,150 @@ export const make = Effect.fnUntraced(function* <Call, A>(
 ) {
   const { attempt } = yield* Queries
   const clock = yield* Clock.Clock
-  const run = yield* FiberSet.makeRuntime()
-  /** Whoever was not answered yet, and of those whose call has not left. */
-  const unanswered = new Set<Waiting<Call, A>>()
-  const waiting = new Set<Waiting<Call, A>>()
-  let underWay = 0
+  const run = Effect.runForkWith(yield* Effect.context<never>())
+  // Arrays that are made anew. Whatever passes through a `Set` of long life is kept by the tables that the set outgrows,
+  // each of which knows the next, until the collector of old objects has run.
+  let waiting: Array<Waiting<Call, A>> = []
+  let underWay: ReadonlyArray<Statement<Call, A>> = []
+  let fibers: ReadonlyArray<Fiber.Fiber<unknown>> = []
   let departing = false
   let watched = false
   let closed = false
 
+  const unanswered = () => [...underWay.flatMap(({ callers }) => callers), ...waiting].filter(({ settled }) => !settled)
+
   // Whoever still waits when nothing is sent any more.
   yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
+    Effect.suspend(() => {
       closed = true
-      for (const { answer } of unanswered) answer(late(operation))
+      for (const { fail } of unanswered()) fail(late(operation))
+      return Fiber.interruptAll(fibers)
     })
   )
 
+  const fork = (effect: Effect.Effect<unknown>) => {
+    const fiber = run(effect)
+    fibers = [...fibers, fiber]
+    fiber.addObserver(() => {
+      fibers = fibers.filter((other) => other !== fiber)
+    })
+  }
+
   const next = (): ReadonlyArray<Waiting<Call, A>> => {
     const batch = new Map<string, Waiting<Call, A>>()
-    for (const each of waiting) {
-      if (batch.size === maxCalls) break
-      if (batch.has(each.key)) continue
+    waiting = waiting.filter((each) => {
+      if (each.settled) return false
+      if (batch.size === maxCalls || batch.has(each.key)) return true
       batch.set(each.key, each)
-      waiting.delete(each)
-    }
+      return false
+    })
     return [...batch.values()]
   }
 
-  const send = (batch: ReadonlyArray<Waiting<Call, A>>) =>
-    attempt(
+  const sent = (callers: ReadonlyArray<Waiting<Call, A>>): Statement<Call, A> => {
+    const statement = { since: clock.currentTimeMillisUnsafe(), callers }
+    underWay = [...underWay, statement]
+    return statement
+  }
+
+  const arrived = (statement: Statement<Call, A>) => {
+    underWay = underWay.filter((other) => other !== statement)
+    leave()
+  }
+
+  const send = Effect.suspend((): Effect.Effect<unknown, StoreUnavailable> => {
+    departing = false
+    const callers = next()
+    if (callers.length === 0) return Effect.void
+    const statement = sent(callers)
+    return attempt(
       operation,
-      Effect.catchIf(many(batch.map(({ call }) => call)), wasUndone, () => Effect.succeed(new Map<number, A>()))
+      Effect.catchIf(many(callers.map(({ call }) => call)), wasUndone, () => Effect.succeed(new Map<number, A>()))
     ).pipe(
       Effect.onExit((exit) =>
         Effect.sync(() => {
-          arrived()
-          for (const [index, { answer }] of batch.entries()) answer(Exit.map(exit, (answers) => answers.get(index)))
+          arrived(statement)
+          for (const [index, { answer, fail }] of callers.entries()) {
+            if (Exit.isSuccess(exit)) answer(exit.value.get(index))
+            else fail(Effect.failCause(exit.cause))
+          }
         })
       )
     )
-
-  const depart = Effect.suspend(() => {
-    departing = false
-    const batch = next()
-    leave()
-    return batch.length === 0 ? Effect.sync(arrived) : send(batch)
   })
+
+  const hasRoom = () => {
+    const now = clock.currentTimeMillisUnsafe()
+    return underWay.length < maxSlow && underWay.filter(({ since }) => now < since + slow).length < maxUnderWay
+  }
 
   /** At the end of the turn, with whoever else comes in it. */
   const leave = () => {
-    if (departing || underWay === maxUnderWay || waiting.size === 0) return
+    if (closed || departing || waiting.length === 0 || !hasRoom()) return
     departing = true
-    underWay++
-    run(Effect.andThen(Effect.yieldNow, depart))
-  }
-
-  const arrived = () => {
-    underWay--
-    leave()
+    fork(Effect.ignore(Effect.andThen(Effect.yieldNow, send)))
   }
 
   const watch = Effect.gen(function* () {
-    while (unanswered.size > 0) {
+    for (let left = unanswered(); left.length > 0; left = unanswered()) {
       yield* Effect.sleep(lookEvery)
       const now = clock.currentTimeMillisUnsafe()
-      for (const { answer, until } of unanswered) {
-        if (until <= now) answer(late(operation))
+      for (const { fail, until } of left) {
+        if (until <= now) fail(late(operation))
       }
+      leave()
     }
     watched = false
   })
 
   const alone = <E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.uninterruptibleMask((restore) => {
-      underWay++
-      return Effect.ensuring(restore(call), Effect.sync(arrived))
+      const statement = sent([])
+      return Effect.ensuring(restore(call), Effect.sync(() => arrived(statement)))
     })
 
-  const together = (call: Call): Effect.Effect<A | undefined, StoreUnavailable> =>
-    Effect.flatMap(timing, ({ left, now, spend }) => {
-      if (left === 0 || closed) {
+  const together = <E, R>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    call: Call,
+    byItself: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | StoreUnavailable, R> => {
+    const { left, now, spend } = timing(fiber)
+    if (left === 0 || closed) {
+      spend()
+      return late(operation)
+    }
+    return Effect.callback((resume) => {
+      const settle = () => {
+        if (each.settled) return
+        each.settled = true
         spend()
-        return late(operation)
       }
-      return Effect.callback((resume) => {
-        const each: Waiting<Call, A> = {
-          key: key(call),
-          call,
-          until: now + left,
-          answer: (answer) => {
-            settle()
-            resume(answer)
-          }
-        }
-        const settle = () => {
-          waiting.delete(each)
-          if (unanswered.delete(each)) spend()
-        }
-        waiting.add(each)
-        unanswered.add(each)
-        leave()
-        if (!watched) {
-          watched = true
-          run(watch)
-        }
-        return Effect.sync(settle)
-      })
+      const each: Waiting<Call, A> = {
+        key: key(call),
+        call,
+        until: now + left,
+        answer: (answer) => {
+          settle()
+          resume(answer === undefined ? byItself : Effect.succeed(answer))
+        },
+        fail: (failure) => {
+          settle()
+          resume(failure)
+        },
+        settled: false
+      }
+      waiting.push(each)
+      leave()
+      if (!watched) {
+        watched = true
+        fork(watch)
+      }
+      return Effect.sync(settle)
     })
+  }
 
   return <E, R>(call: Call, byItself: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreUnavailable, R> =>
-    Effect.suspend(() =>
-      underWay === 0 ? alone(byItself) : Effect.flatMap(
-        together(call),
-        (answer): Effect.Effect<A, E, R> => answer === undefined ? byItself : Effect.succeed(answer)
-      )
+    Effect.withFiber((fiber) =>
+      underWay.length === 0 && waiting.length === 0 ? alone(byItself) : together(fiber, call, byItself)
     )
 })

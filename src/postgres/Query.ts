@@ -165,21 +165,20 @@ export class Queries extends Context.Service<Queries, {
           if (expected !== undefined) return Effect.fail(expected)
           return isUnavailable(error) ? unavailable(operation, error.reason.cause) : Effect.die(error)
         }
-        return Effect.flatMap(
-          timing,
-          ({ left, now, spend }) =>
-            (left === 0 ? late(operation) : Effect.timeoutOrElse(answeredInTime(run(effect, row, now)), {
-              duration: left,
-              orElse: () => late(operation)
-            })).pipe(
-              Effect.catchIf((error) => isSqlError(error), translate),
-              // A transaction that cannot roll back, because its connection is gone, reports that as a defect.
-              Effect.catchDefect((defect) =>
-                isSqlError(defect) && isUnavailable(defect) ? translate(defect) : Effect.die(defect)
-              ),
-              Effect.ensuring(Effect.sync(spend))
-            )
-        ) as Effect.Effect<A, Exclude<E, SqlError> | E2 | StoreUnavailable, R>
+        return Effect.withFiber((fiber) => {
+          const { left, now, spend } = timing(fiber)
+          return (left === 0 ? late(operation) : Effect.timeoutOrElse(answeredInTime(run(effect, row, now)), {
+            duration: left,
+            orElse: () => late(operation)
+          })).pipe(
+            Effect.catchIf((error) => isSqlError(error), translate),
+            // A transaction that cannot roll back, because its connection is gone, reports that as a defect.
+            Effect.catchDefect((defect) =>
+              isSqlError(defect) && isUnavailable(defect) ? translate(defect) : Effect.die(defect)
+            ),
+            Effect.ensuring(Effect.sync(spend))
+          )
+        }) as Effect.Effect<A, Exclude<E, SqlError> | E2 | StoreUnavailable, R>
       }
 
       return Queries.of({ sql, attempt, apart, scanning })
@@ -192,20 +191,20 @@ const metALock = (error: unknown): boolean => isSqlError(error) && error.reason.
 export const late = (operation: string) => unavailable(operation, "no answer in time")
 
 /** How long the caller waits, in milliseconds from `now`; and what takes from its patience the time since. */
-export const timing = Effect.withFiber((fiber) => {
+export const timing = (fiber: Fiber.Fiber<unknown, unknown>) => {
   const clock = fiber.getRef(Clock.Clock)
   const budget = fiber.getRef(Caller).patience
   const now = clock.currentTimeMillisUnsafe()
-  if (budget === undefined) return Effect.succeed({ now, left: patience, spend: () => undefined })
+  if (budget === undefined) return { now, left: patience, spend: () => undefined }
   if (budget.underWay++ === 0) budget.since = now
-  return Effect.succeed({
+  return {
     now,
     left: Math.max(0, Math.min(patience, budget.left - (now - budget.since))),
     spend: () => {
       if (--budget.underWay === 0) budget.left -= clock.currentTimeMillisUnsafe() - budget.since
     }
-  })
-})
+  }
+}
 
 /** Reads rows by their schema; a row of another shape is a bug. */
 export const rows = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {

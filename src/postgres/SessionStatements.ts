@@ -100,12 +100,12 @@ select pg_notify('roomkey', 'changed ' || id)::text as told from unnest($1::text
  */
 export const openManyStatement = `
 with call as (
-  select * from json_to_recordset($1::json) as call (
-    index int, id uuid, access_digest bytea, refresh_digest bytea, address text, user_agent text,
+  select * from rows from (json_to_recordset($1::json) as (
+    id uuid, access_digest bytea, refresh_digest bytea, address text, user_agent text,
     api_key_id uuid, tenant_id bigint, username text, custom_id text, picture_url text, metadata jsonb
-  )
+  )) with ordinality
 ), admitted as materialized (
-  select call.index, call.id, call.access_digest, call.refresh_digest, call.address, call.user_agent,
+  select call.ordinality, call.id, call.access_digest, call.refresh_digest, call.address, call.user_agent,
     u.id as user_id, u.username, u.custom_id, u.picture_url, u.metadata
   from call
   join api_keys k on k.id = call.api_key_id and k.tenant_id = call.tenant_id
@@ -132,7 +132,7 @@ with call as (
   from signed_in
   returning id
 )
-select index, user_id::float8 as user_id, username, custom_id, picture_url, metadata,
+select ordinality::int, user_id::float8 as user_id, username, custom_id, picture_url, metadata,
   admit_session(user_id, $5::integer, null) as evicted
 from opened join signed_in using (id)`
 
@@ -173,7 +173,7 @@ export interface SignInCall {
   readonly metadata: Metadata | undefined
 }
 
-export const OpenedRow = Schema.Struct({ index: Schema.Finite, ...userFields, evicted: Schema.Array(SessionId) })
+export const OpenedRow = Schema.Struct({ ordinality: Schema.Finite, ...userFields, evicted: Schema.Array(SessionId) })
 
 export const selectSessions = `
 select s.id, u.tenant_id::float8 as tenant_id, t.app_id, t.suspended_at is not null as tenant_suspended, t.allowed_origins,
@@ -294,10 +294,10 @@ returning extract(epoch from s.access_expires_at - now())::float8 as expires_in`
  */
 export const rotateManyStatement = `
 with call as (
-  select * from json_to_recordset($1::json) as call (
-    index int, id uuid, presented_digest bytea, salt bytea, access_digest bytea, refresh_digest bytea,
+  select * from rows from (json_to_recordset($1::json) as (
+    id uuid, presented_digest bytea, salt bytea, access_digest bytea, refresh_digest bytea,
     address text, user_agent text
-  )
+  )) with ordinality
 ), held as materialized (
   select call.* from call cross join lateral (
     select from sessions s, users u, tenants t
@@ -313,7 +313,7 @@ update sessions s set salt = held.salt, access_digest = held.access_digest, refr
   ${keepPair("$4")}
 from held
 where s.id = any(array(select id from held)) and s.id = held.id and s.refresh_digest = held.presented_digest
-returning held.index, extract(epoch from s.access_expires_at - now())::float8 as expires_in`
+returning held.ordinality::int, extract(epoch from s.access_expires_at - now())::float8 as expires_in`
 
 /** A call of `rotateManyStatement`. Bytes are hexadecimal, as PostgreSQL reads them. */
 export interface RotateCall {
@@ -335,7 +335,7 @@ returning extract(epoch from s.access_expires_at - now())::float8 as expires_in`
 
 export const ExpiresInRow = Schema.Struct({ expires_in: Schema.Finite })
 
-export const RotatedRow = Schema.Struct({ index: Schema.Finite, expires_in: Schema.Finite })
+export const RotatedRow = Schema.Struct({ ordinality: Schema.Finite, expires_in: Schema.Finite })
 
 /** The other instances hear of it when, and only if, the end commits. */
 export const endStatement = `

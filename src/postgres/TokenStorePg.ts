@@ -18,14 +18,12 @@ import * as Sessions from "./SessionStatements.ts"
 const wasRefused = (error: SqlError): boolean => sqlState(error) === "RK403"
 
 /** As PostgreSQL reads bytes from text. */
-const hex = (bytes: Uint8Array): string => `\\x${Buffer.from(bytes).toString("hex")}`
+const hex = ({ buffer, byteLength, byteOffset }: Uint8Array): string =>
+  `\\x${Buffer.from(buffer, byteOffset, byteLength).toString("hex")}`
 
-/** Rows that say which call they answer. */
-const byIndex = <Row extends { readonly index: number }, A>(found: ReadonlyArray<Row>, read: (row: Row) => A) =>
-  new Map(found.map((row) => [row.index, read(row)]))
-
-const numbered = (calls: ReadonlyArray<object>): string =>
-  JSON.stringify(calls.map((call, index) => ({ index, ...call })))
+/** Rows that say which call they answer, counting from one. */
+const byIndex = <Row extends { readonly ordinality: number }, A>(found: ReadonlyArray<Row>, read: (row: Row) => A) =>
+  new Map(found.map((row) => [row.ordinality - 1, read(row)]))
 
 /** A sign-in races with at most a few changes to the same user; each retry sees the one that won. */
 const maxAttempts = 5
@@ -154,7 +152,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       (call: Sessions.SignInCall) => `${call.tenant_id} ${call.username}`,
       (calls) =>
         sql.unsafe(Sessions.openManyStatement, [
-          numbered(calls),
+          JSON.stringify(calls),
           accessTtl,
           refreshTtl,
           sessionTtl,
@@ -188,7 +186,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       "rotate",
       (call: Sessions.RotateCall) => call.id,
       (calls) =>
-        sql.unsafe(Sessions.rotateManyStatement, [numbered(calls), accessTtl, refreshTtl, grace]).pipe(
+        sql.unsafe(Sessions.rotateManyStatement, [JSON.stringify(calls), accessTtl, refreshTtl, grace]).pipe(
           Effect.flatMap(rotatedRows),
           Effect.map((rotated) => byIndex(rotated, (row) => Option.some(Math.floor(row.expires_in))))
         )

@@ -1,10 +1,19 @@
 // `DirectCalls` for requests of the HTTP server, taken before its platform makes a fiber of each.
-import { Cause, Effect, Exit, Fiber, Layer, Option, Scope, Tracer } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Option, Tracer } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as DirectCalls from "../http/DirectCalls.ts"
 import type { Asked } from "../http/Edge.ts"
 import { NodeServer } from "./NodeServer.ts"
+import { Roster } from "./Roster.ts"
+
+/** A call that was taken and is not answered yet. */
+interface Call {
+  place: number
+  /** None while its body has not come. */
+  fiber: Fiber.Fiber<Response> | undefined
+  readonly giveUp: () => void
+}
 
 const askedOf = ({ headers, method, socket, url }: IncomingMessage): Asked => ({
   method: method ?? "",
@@ -63,16 +72,20 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
   const run = Effect.runForkWith(yield* Effect.context<DirectCalls.Flows>())
   const report = (error: unknown) => run(Effect.logError("A direct call was not answered", error))
   const send = makeSend(report)
-  const calls = yield* Scope.make()
-  /** Of those whose body has not come yet. */
-  const decliners = new Set<() => void>()
+  const calls = new Roster<Call>()
   let closed = false
 
-  yield* Effect.addFinalizer((exit) => {
-    closed = true
-    for (const decline of decliners) decline()
-    return Scope.close(calls, exit)
-  })
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      closed = true
+      const fibers: Array<Fiber.Fiber<Response>> = []
+      for (const call of calls.all()) {
+        if (call.fiber === undefined) call.giveUp()
+        else fibers.push(call.fiber)
+      }
+      return Fiber.interruptAll(fibers)
+    })
+  )
 
   const ask = (
     request: IncomingMessage,
@@ -80,14 +93,17 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
     { call, length }: Extract<DirectCalls.Direct, { readonly _tag: "Asked" }>,
     decline: () => void
   ): void => {
-    let fiber: Fiber.Fiber<Response> | undefined
     const settle = () => {
       request.off("readable", look)
-      decliners.delete(giveUp)
+      calls.remove(underWay)
     }
-    const giveUp = () => {
-      settle()
-      decline()
+    const underWay: Call = {
+      place: -1,
+      fiber: undefined,
+      giveUp: () => {
+        settle()
+        decline()
+      }
     }
     const look = () => {
       if (request.readableLength < length) return
@@ -100,18 +116,23 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
         decline()
         return
       }
-      fiber = Fiber.runIn(run(found.answer), calls)
-      fiber.addObserver((exit) => {
+      underWay.fiber = run(found.answer)
+      if (closed) underWay.fiber.interruptUnsafe()
+      else calls.add(underWay)
+      underWay.fiber.addObserver((exit) => {
+        calls.remove(underWay)
         if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) report(exit.cause)
         if (!response.destroyed) send(response, Exit.isSuccess(exit) ? exit.value : found.interrupted())
       })
     }
-    decliners.add(giveUp)
+    calls.add(underWay)
     request.on("readable", look)
     // A response that waits for one before it has no connection yet, and on some runtimes does not hear of its end.
-    request.on("close", settle)
+    request.on("close", () => {
+      if (underWay.fiber === undefined) settle()
+    })
     response.on("close", () => {
-      if (!response.writableEnded) fiber?.interruptUnsafe()
+      if (!response.writableEnded) underWay.fiber?.interruptUnsafe()
     })
   }
 

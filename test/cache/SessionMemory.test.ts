@@ -85,6 +85,7 @@ describe("SessionMemory", () => {
             now += step.millis
             break
           case "ask":
+            memory.begun()
             readings.push({ ...moment(), version: undefined })
             break
           case "read":
@@ -92,7 +93,9 @@ describe("SessionMemory", () => {
             break
           case "answer": {
             const reading = readings.shift()
-            if (reading !== undefined) memory.remember(record(reading.version ?? replaced.length), reading, now)
+            if (reading === undefined) break
+            memory.remember(record(reading.version ?? replaced.length), reading, now)
+            memory.ended()
             break
           }
           case "changeHere":
@@ -156,6 +159,16 @@ describe("SessionMemory", () => {
     assert.isUndefined(memory.recall(id, { at: believedFor, epoch: 1 }))
   })
 
+  it("needs to know what was forgotten only while something that was asked for before may come in", () => {
+    const memory = make()
+    memory.begun()
+    memory.forget([id], 100)
+    memory.ended()
+    memory.begun()
+    memory.remember(record(0), { at: 100, epoch: 1 }, 101)
+    assert.isDefined(memory.recall(id, { at: 101, epoch: 1 }))
+  })
+
   it("does not believe what was asked for before it forgot, however late the answer", () => {
     const all = make()
     all.forgetTenant(tenantId, 10)
@@ -163,11 +176,13 @@ describe("SessionMemory", () => {
     assert.isUndefined(all.recall(id, { at: 20, epoch: 1 }))
     for (const forgotten of [id, userId]) {
       const soon = make()
+      soon.begun()
       soon.forget([forgotten], 100)
       soon.forget([UserId.make(1)], 99 + maxPatience)
       soon.remember(record(0), { at: 100, epoch: 1 }, 99 + maxPatience)
       assert.isUndefined(soon.recall(id, { at: 99 + maxPatience, epoch: 1 }))
       const late = make()
+      late.begun()
       late.forget([forgotten], 100)
       late.forget([UserId.make(1)], 100 + maxPatience)
       late.remember(record(0), { at: 100, epoch: 1 }, 100 + maxPatience)

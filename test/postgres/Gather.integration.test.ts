@@ -13,10 +13,10 @@ type Many = (calls: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<number, 
 const together: Many = (calls) => Effect.succeed(new Map(calls.map((call, index) => [index, `${call} together`])))
 
 /**
- * Two calls on their way that keep every other waiting until the latch opens, and all that was sent for several since. A
- * call is its own key, up to a colon.
+ * Calls on their way that keep every other waiting until the latch opens, and all that was sent for several since: two, as
+ * long as these are not slow, or four. A call is its own key, up to a colon.
  */
-const gathering = Effect.fn("gathering")(function* (many: Many) {
+const gathering = Effect.fn("gathering")(function* (many: Many, { slow = false } = {}) {
   const sent: Array<ReadonlyArray<string>> = []
   const go = yield* Latch.make()
   const left = yield* Deferred.make<void>()
@@ -33,6 +33,14 @@ const gathering = Effect.fn("gathering")(function* (many: Many) {
     yield* Effect.forkChild(ask("busy"), { startImmediately: true })
   ]
   yield* Deferred.await(left)
+  if (slow) {
+    yield* TestClock.adjust("100 millis")
+    for (const call of ["busy", "busy"]) {
+      busy.push(yield* Effect.forkChild(ask(call), { startImmediately: true }))
+      yield* Effect.yieldNow
+    }
+    yield* TestClock.adjust("100 millis")
+  }
   const askAll = (calls: ReadonlyArray<string>) =>
     Effect.forEach(calls, (call) => Effect.forkChild(ask(call), { startImmediately: true }))
   return { ask, askAll, busy, gather, go, sent }
@@ -152,7 +160,7 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
 
   it.effect("keeps nobody waiting for longer than its caller waits, and sends nothing for it afterwards", () =>
     Effect.gen(function* () {
-      const { ask, busy, go, sent } = yield* gathering(together)
+      const { ask, busy, go, sent } = yield* gathering(together, { slow: true })
       const hurried = Effect.provideService(ask("a"), Caller, {
         address: null,
         userAgent: null,
@@ -168,7 +176,7 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
 
   it.effect("takes the time for which a call waited from what its caller has", () =>
     Effect.gen(function* () {
-      const { ask, go } = yield* gathering(together)
+      const { ask, go } = yield* gathering(together, { slow: true })
       const patience = { left: 3000, underWay: 0, since: 0 }
       const fiber = yield* Effect.forkChild(
         Effect.provideService(ask("a"), Caller, { address: null, userAgent: null, patience }),
@@ -192,6 +200,31 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
       yield* go.open
       yield* Effect.forEach(busy, Fiber.join)
       assert.deepEqual(sent, [])
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("waits no longer for statements that hang, until too many do", () =>
+    Effect.gen(function* () {
+      const sent: Array<ReadonlyArray<string>> = []
+      const gather = yield* Gather.make("gather", (call: string) => call, (calls) => {
+        sent.push(calls)
+        return Effect.never
+      })
+      const ask = (call: string) =>
+        Effect.forkChild(gather(call, Effect.never), { startImmediately: true }).pipe(
+          Effect.andThen(Effect.yieldNow),
+          Effect.andThen(Effect.yieldNow)
+        )
+      yield* ask("alone")
+      yield* ask("a")
+      yield* ask("b")
+      assert.deepEqual(sent, [["a"]])
+      yield* TestClock.adjust("100 millis")
+      assert.deepEqual(sent, [["a"], ["b"]])
+      yield* ask("c")
+      yield* ask("d")
+      assert.deepEqual(sent, [["a"], ["b"], ["c"]])
+      yield* TestClock.adjust("1 second")
+      assert.deepEqual(sent, [["a"], ["b"], ["c"]])
     }).pipe(Effect.provide(Queries.layer)))
 
   it.effect("answers whoever still waits when it ends, and takes nobody from then on", () =>

@@ -30,35 +30,35 @@ const toPair = (pair: TokenPair) => ({
 
 const toSignedIn = (signedIn: SignedIn) => ({ ...toPair(signedIn), user: toUser(signedIn.user) })
 
+const signInProblems = {
+  InvalidApiKey: () => new Problems.InvalidApiKey({}),
+  RateLimited: tooMany,
+  TenantSuspended: () => new Problems.TenantSuspended({}),
+  UserBanned: () => new Problems.UserBanned({}),
+  CustomIdTaken: () => new Problems.CustomIdTaken({}),
+  CustomIdImmutable: () => new Problems.CustomIdImmutable({}),
+  StoreUnavailable: () => new Problems.Unavailable({})
+}
+
+const refreshProblems = {
+  InvalidRefreshToken: () => new Problems.InvalidRefreshToken({}),
+  RateLimited: tooMany,
+  RefreshTokenReused: () => new Problems.RefreshTokenReused({}),
+  UserBanned: () => new Problems.UserBanned({}),
+  TenantSuspended: () => new Problems.TenantSuspended({}),
+  StoreUnavailable: () => new Problems.Unavailable({})
+}
+
 export const signIn = (key: Redacted.Redacted, profile: typeof ProfileRequest.Type) =>
   autoAuth(key, toProfile(profile)).pipe(
     Effect.map(toSignedIn),
-    Effect.catchTags({
-      InvalidApiKey: () => new Problems.InvalidApiKey({}),
-      RateLimited: tooMany,
-      TenantSuspended: () => new Problems.TenantSuspended({}),
-      UserBanned: () => new Problems.UserBanned({}),
-      CustomIdTaken: () => new Problems.CustomIdTaken({}),
-      CustomIdImmutable: () => new Problems.CustomIdImmutable({}),
-      StoreUnavailable: () => new Problems.Unavailable({})
-    })
+    Effect.catchTags(signInProblems)
   )
 
-export const refresh = (
-  { refresh_token }: typeof RefreshRequest.Type,
-  request: Origin
-) =>
-  addressOf(request).pipe(
-    Effect.flatMap((address) => refreshSession(refresh_token, address)),
+export const refresh = ({ refresh_token }: typeof RefreshRequest.Type, address: string) =>
+  refreshSession(refresh_token, address).pipe(
     Effect.map(toPair),
-    Effect.catchTags({
-      InvalidRefreshToken: () => new Problems.InvalidRefreshToken({}),
-      RateLimited: tooMany,
-      RefreshTokenReused: () => new Problems.RefreshTokenReused({}),
-      UserBanned: () => new Problems.UserBanned({}),
-      TenantSuspended: () => new Problems.TenantSuspended({}),
-      StoreUnavailable: () => new Problems.Unavailable({})
-    })
+    Effect.catchTags(refreshProblems)
   )
 
 export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
@@ -79,7 +79,7 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
           StoreUnavailable: () => new Problems.Unavailable({})
         })
       ),
-    refresh: ({ payload, request }) => refresh(payload, request),
+    refresh: ({ payload, request }) => Effect.flatMap(addressOf(request), (address) => refresh(payload, address)),
     me: () => Effect.map(CurrentSession, ({ tenantId, user }) => toMe(tenantId, user)),
     issueTicket: () =>
       CurrentSession.pipe(
