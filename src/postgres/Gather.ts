@@ -7,12 +7,12 @@ import { isUnavailable, late, Queries, timing } from "./Query.ts"
 
 /** Calls in a statement. */
 const maxCalls = 64
-/** Statements on their way at once: while one is worked on, who comes meanwhile is written down in the next. */
-const maxUnderWay = 2
-/** Milliseconds after which a statement is none of these any more: what it hangs on need not be what others wait for. */
+/** Calls that are worth a statement of their own although another is on its way: one costs as much as several of its calls. */
+const enough = 12
+/** Milliseconds after which a statement is not waited for: what it hangs on need not be what others wait for. */
 const slow = 100
-/** Statements on their way at once, however slow. */
-const maxSlow = 4
+/** Statements on their way at once. */
+const maxUnderWay = 4
 /** How often it is looked for callers that wait no longer: a timer for each would cost more than to send its call. */
 const lookEvery = "100 millis"
 
@@ -129,14 +129,15 @@ export const make = Effect.fnUntraced(function* <Call, A>(
     )
   })
 
-  const hasRoom = () => {
+  const isTime = () => {
     const now = clock.currentTimeMillisUnsafe()
-    return underWay.length < maxSlow && underWay.filter(({ since }) => now < since + slow).length < maxUnderWay
+    return underWay.length < maxUnderWay &&
+      (waiting.length >= enough || underWay.every(({ since }) => since + slow <= now))
   }
 
   /** At the end of the turn, with whoever else comes in it. */
   const leave = () => {
-    if (closed || departing || waiting.length === 0 || !hasRoom()) return
+    if (closed || departing || waiting.length === 0 || !isTime()) return
     departing = true
     fork(Effect.ignore(Effect.andThen(Effect.yieldNow, send)))
   }

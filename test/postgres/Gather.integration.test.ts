@@ -13,32 +13,21 @@ type Many = (calls: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<number, 
 const together: Many = (calls) => Effect.succeed(new Map(calls.map((call, index) => [index, `${call} together`])))
 
 /**
- * Calls on their way that keep every other waiting until the latch opens, and all that was sent for several since: two, as
- * long as these are not slow, or four. A call is its own key, up to a colon.
+ * A call on its way that keeps every other waiting until the latch opens, and all that was sent for several since. With
+ * `slow`, so many as keep others waiting however long it takes. A call is its own key, up to a colon.
  */
 const gathering = Effect.fn("gathering")(function* (many: Many, { slow = false } = {}) {
   const sent: Array<ReadonlyArray<string>> = []
   const go = yield* Latch.make()
-  const left = yield* Deferred.make<void>()
   const gather = yield* Gather.make("gather", (call: string) => call.split(":")[0]!, (calls) => {
-    if (calls[0] === "busy") {
-      return Deferred.succeed(left, undefined).pipe(Effect.andThen(go.await), Effect.as(new Map([[0, "done"]])))
-    }
+    if (calls[0] === "busy") return Effect.as(go.await, new Map([[0, "done"]]))
     sent.push(calls)
     return many(calls)
   })
   const ask = (call: string) => gather(call, Effect.succeed(`${call} alone`))
-  const busy = [
-    yield* Effect.forkChild(gather("first", Effect.as(go.await, "done")), { startImmediately: true }),
-    yield* Effect.forkChild(ask("busy"), { startImmediately: true })
-  ]
-  yield* Deferred.await(left)
-  if (slow) {
-    yield* TestClock.adjust("100 millis")
-    for (const call of ["busy", "busy"]) {
-      busy.push(yield* Effect.forkChild(ask(call), { startImmediately: true }))
-      yield* Effect.yieldNow
-    }
+  const busy = [yield* Effect.forkChild(gather("first", Effect.as(go.await, "done")), { startImmediately: true })]
+  for (const call of slow ? ["busy", "busy", "busy"] : []) {
+    busy.push(yield* Effect.forkChild(ask(call), { startImmediately: true }))
     yield* TestClock.adjust("100 millis")
   }
   const askAll = (calls: ReadonlyArray<string>) =>
@@ -65,19 +54,15 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
       assert.deepEqual(sent, [["a", "b", "c"]])
     }).pipe(Effect.provide(Queries.layer)))
 
-  it.effect("sends what comes at once in one statement, although there is room for several", () =>
+  it.effect("sends a statement that is worth it although another is on its way", () =>
     Effect.gen(function* () {
-      const sent: Array<ReadonlyArray<string>> = []
-      const gather = yield* Gather.make("gather", (call: string) => call, (calls) => {
-        sent.push(calls)
-        return together(calls)
-      })
-      const alone = yield* Effect.forkChild(gather("first", Effect.never), { startImmediately: true })
-      const ask = (call: string) => gather(call, Effect.succeed(`${call} alone`))
-      const answers = yield* Effect.forEach(["a", "b", "c"], ask, { concurrency: "unbounded" })
-      assert.deepEqual(answers, ["a together", "b together", "c together"])
-      assert.deepEqual(sent, [["a", "b", "c"]])
-      yield* Fiber.interrupt(alone)
+      const { askAll, sent } = yield* gathering(together)
+      const fibers = yield* askAll(Array.from({ length: 11 }, (_, index) => `${index}`))
+      yield* TestClock.adjust("99 millis")
+      assert.deepEqual(sent, [])
+      fibers.push(...yield* askAll(["11"]))
+      yield* Effect.forEach(fibers, Fiber.join)
+      assert.deepEqual(sent.map((calls) => calls.length), [12])
     }).pipe(Effect.provide(Queries.layer)))
 
   it.effect("sends no two calls of one key in a statement, and no more than sixty-four", () =>
@@ -171,6 +156,7 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
       assert.strictEqual((yield* Effect.flip(Fiber.join(fiber)))._tag, "StoreUnavailable")
       yield* go.open
       yield* Effect.forEach(busy, Fiber.join)
+      yield* TestClock.adjust("1 second")
       assert.deepEqual(sent, [])
     }).pipe(Effect.provide(Queries.layer)))
 
@@ -209,22 +195,37 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
         sent.push(calls)
         return Effect.never
       })
-      const ask = (call: string) =>
-        Effect.forkChild(gather(call, Effect.never), { startImmediately: true }).pipe(
-          Effect.andThen(Effect.yieldNow),
-          Effect.andThen(Effect.yieldNow)
-        )
+      const ask = (call: string) => Effect.forkChild(gather(call, Effect.never), { startImmediately: true })
       yield* ask("alone")
       yield* ask("a")
       yield* ask("b")
-      assert.deepEqual(sent, [["a"]])
-      yield* TestClock.adjust("100 millis")
-      assert.deepEqual(sent, [["a"], ["b"]])
+      yield* TestClock.adjust("99 millis")
+      assert.deepEqual(sent, [])
+      yield* TestClock.adjust("1 millis")
+      assert.deepEqual(sent, [["a", "b"]])
       yield* ask("c")
+      assert.deepEqual(sent, [["a", "b"]])
+      yield* TestClock.adjust("100 millis")
       yield* ask("d")
-      assert.deepEqual(sent, [["a"], ["b"], ["c"]])
+      yield* TestClock.adjust("100 millis")
+      assert.deepEqual(sent, [["a", "b"], ["c"], ["d"]])
+      yield* ask("e")
       yield* TestClock.adjust("1 second")
-      assert.deepEqual(sent, [["a"], ["b"], ["c"]])
+      assert.deepEqual(sent, [["a", "b"], ["c"], ["d"]])
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("ends what is on its way when it ends", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const interrupted = yield* Deferred.make<void>()
+      const { askAll } = yield* Scope.provide(
+        gathering(() => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))),
+        scope
+      )
+      yield* askAll(["a"])
+      yield* TestClock.adjust("100 millis")
+      yield* Scope.close(scope, Exit.void)
+      yield* Deferred.await(interrupted)
     }).pipe(Effect.provide(Queries.layer)))
 
   it.effect("answers whoever still waits when it ends, and takes nobody from then on", () =>
