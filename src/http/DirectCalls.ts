@@ -6,6 +6,8 @@ import { HttpServerRespondable, HttpServerResponse } from "effect/http"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import { ProfileRequest, RefreshRequest } from "../api/Sessions.ts"
 import { toMe } from "../api/User.ts"
+import type { SessionPrincipal } from "../domain/Principal.ts"
+import type { User } from "../domain/User.ts"
 import { recallPrincipal } from "../flows/sessions/Authenticate.ts"
 import type { ApiKeyRepository } from "../services/ApiKeyRepository.ts"
 import type { AuditLog } from "../services/AuditLog.ts"
@@ -95,6 +97,18 @@ export const make = Effect.gen(function* () {
   const recent = yield* RecentSessions
   const hops = yield* TrustProxy
 
+  /** Of users as they were read, which are others once they change. */
+  const written = new WeakMap<User, Response>()
+
+  const write = ({ tenantId, user }: SessionPrincipal): Response => {
+    let response = written.get(user)
+    if (response === undefined) {
+      response = json(toMe(tenantId, user))
+      written.set(user, response)
+    }
+    return response
+  }
+
   const me = (request: Edge.Asked): Direct | undefined => {
     const token = credential(sessionToken(request, {}))
     const principal = token === undefined || hasBody(request) ? undefined : recallPrincipal(token, codec, recent)
@@ -102,7 +116,7 @@ export const make = Effect.gen(function* () {
     const { answer } = exchange(request)
     return {
       _tag: "Answered",
-      response: mark(request.headers.origin, answer(json(toMe(principal.tenantId, principal.user))))
+      response: mark(request.headers.origin, answer(write(principal)))
     }
   }
 
