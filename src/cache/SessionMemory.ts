@@ -55,9 +55,9 @@ export class SessionMemory {
     if (--this.#awaited === 0) this.#forgotten.clear()
   }
 
-  /** Between `begun` and `ended`. `asked`: the moment before the record was asked for. */
+  /** Between `begun` and `ended`, or it does nothing. `asked`: the moment before the record was asked for. */
   remember(record: SessionRecord, asked: Moment, now: number): void {
-    if (now - asked.at >= maxPatience || asked.at <= this.#tenantForgottenAt) return
+    if (this.#awaited === 0 || now - asked.at >= maxPatience || asked.at <= this.#tenantForgottenAt) return
     if (this.#wasForgottenSince(asked.at, record.id) || this.#wasForgottenSince(asked.at, record.user.id)) return
     const known = this.#readings.get(record.id)
     if (known !== undefined && known.at > asked.at) return

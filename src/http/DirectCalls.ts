@@ -97,7 +97,7 @@ export const make = Effect.gen(function* () {
   const recent = yield* RecentSessions
   const hops = yield* TrustProxy
 
-  /** Of users as they were read, which are others once they change. */
+  /** Of users as they were read, which are others once they change; of as many, and as small, as are remembered. */
   const written = new WeakMap<User, Response>()
 
   const write = ({ tenantId, user }: SessionPrincipal): Response => {

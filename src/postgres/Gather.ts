@@ -9,7 +9,7 @@ import { isUnavailable, late, Queries, timing } from "./Query.ts"
 const maxCalls = 64
 /** Calls that are worth a statement of their own although another is on its way: one costs as much as several of its calls. */
 const enough = 12
-/** Milliseconds after which a statement is not waited for: what it hangs on need not be what others wait for. */
+/** Milliseconds after which a statement for several is not waited for: what it hangs on need not be what others need. */
 const slow = 100
 /** Statements on their way at once. */
 const maxUnderWay = 4
@@ -89,7 +89,6 @@ export const make = Effect.fnUntraced(function* <Call, A>(
   const next = (): ReadonlyArray<Waiting<Call, A>> => {
     const batch = new Map<string, Waiting<Call, A>>()
     waiting = waiting.filter((each) => {
-      if (each.settled) return false
       if (batch.size === maxCalls || batch.has(each.key)) return true
       batch.set(each.key, each)
       return false
@@ -108,31 +107,46 @@ export const make = Effect.fnUntraced(function* <Call, A>(
     leave()
   }
 
+  const answer = ({ callers }: Statement<Call, A>, exit: Exit.Exit<ReadonlyMap<number, A>, StoreUnavailable>) => {
+    for (const [index, { answer, fail }] of callers.entries()) {
+      if (Exit.isSuccess(exit)) answer(exit.value.get(index))
+      else fail(Effect.failCause(exit.cause))
+    }
+  }
+
   const send = Effect.suspend((): Effect.Effect<unknown, StoreUnavailable> => {
     departing = false
     const callers = next()
     if (callers.length === 0) return Effect.void
     const statement = sent(callers)
-    return attempt(
-      operation,
-      Effect.catchIf(many(callers.map(({ call }) => call)), wasUndone, () => Effect.succeed(new Map<number, A>()))
-    ).pipe(
+    leave()
+    const asked = Effect.suspend(() => many(callers.map(({ call }) => call)))
+    return attempt(operation, Effect.catchIf(asked, wasUndone, () => Effect.succeed(new Map<number, A>()))).pipe(
       Effect.onExit((exit) =>
-        Effect.sync(() => {
-          arrived(statement)
-          for (const [index, { answer, fail }] of callers.entries()) {
-            if (Exit.isSuccess(exit)) answer(exit.value.get(index))
-            else fail(Effect.failCause(exit.cause))
-          }
-        })
+        Effect.ensuring(Effect.sync(() => answer(statement, exit)), Effect.sync(() => arrived(statement)))
       )
     )
   })
 
+  const areEnough = () => {
+    if (waiting.length < enough) return false
+    const keys = new Set<string>()
+    for (const each of waiting) {
+      if (keys.add(each.key).size === enough) return true
+    }
+    return false
+  }
+
+  /** Whoever went away, or was told that it is too late. */
+  const drop = () => {
+    waiting = waiting.filter(({ settled }) => !settled)
+  }
+
   const isTime = () => {
     const now = clock.currentTimeMillisUnsafe()
-    return underWay.length < maxUnderWay &&
-      (waiting.length >= enough || underWay.every(({ since }) => since + slow <= now))
+    // One that went alone may wait for a lock, which these do not.
+    const isWaitedFor = ({ callers, since }: Statement<Call, A>) => callers.length > 0 && now < since + slow
+    return underWay.length < maxUnderWay && (areEnough() || !underWay.some(isWaitedFor))
   }
 
   /** At the end of the turn, with whoever else comes in it. */
@@ -149,10 +163,12 @@ export const make = Effect.fnUntraced(function* <Call, A>(
       for (const { fail, until } of left) {
         if (until <= now) fail(late(operation))
       }
+      drop()
       leave()
     }
+  }).pipe(Effect.ensuring(Effect.sync(() => {
     watched = false
-  })
+  })))
 
   const alone = <E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.uninterruptibleMask((restore) => {
@@ -196,7 +212,10 @@ export const make = Effect.fnUntraced(function* <Call, A>(
         watched = true
         fork(watch)
       }
-      return Effect.sync(settle)
+      return Effect.sync(() => {
+        settle()
+        drop()
+      })
     })
   }
 

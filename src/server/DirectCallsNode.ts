@@ -117,6 +117,7 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
         return
       }
       underWay.fiber = run(found.answer)
+      // Its first steps may have led to the end.
       if (closed) underWay.fiber.interruptUnsafe()
       else calls.add(underWay)
       underWay.fiber.addObserver((exit) => {

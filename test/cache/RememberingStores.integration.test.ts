@@ -2,7 +2,7 @@
 // statements notify: each answers like the plain stores for what it did itself, and for what the other did within a second.
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
-import { Arbitrary, Context, Effect, Layer, Result, Schema } from "effect"
+import { Arbitrary, Context, Effect, Fiber, Latch, Layer, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as RememberingStores from "../../src/cache/RememberingStores.ts"
 import { Event } from "../../src/domain/Event.ts"
@@ -213,6 +213,35 @@ layer(World.layer(), { timeout: "120 seconds" })("RememberingStores", (it) => {
         assert.strictEqual((yield* Effect.flip(authenticate(one.token)))._tag, "InvalidToken")
         yield* bus.publish(Event.Gap())
         assert.deepStrictEqual(known(), [false, false])
+      }).pipe(on(context))
+    }).pipe(Effect.scoped))
+
+  it.effect("does not believe what it was reading while it ended the session itself", () =>
+    Effect.gen(function* () {
+      const { apiKey } = yield* World.makeTenant()
+      const { sessionId } = yield* World.signIn(apiKey, "ada")
+      const plain = yield* TokenStore
+      const read = yield* Latch.make()
+      const go = yield* Latch.make()
+      const late = {
+        ...plain,
+        find: (id: typeof sessionId) => Effect.tap(plain.find(id), () => Effect.andThen(read.open, go.await))
+      }
+      const context = yield* Effect.provideService(instanceWith(EventBus.layerMemory), TokenStore, late)
+      yield* Effect.gen(function* () {
+        const store = yield* TokenStore
+        const { recall } = yield* RecentSessions
+        const reading = yield* Effect.forkChild(store.find(sessionId))
+        yield* read.await
+        yield* TestClock.adjust(1)
+        yield* store.end(sessionId, "revoked")
+        yield* Fiber.interrupt(yield* Effect.forkChild(store.find(sessionId), { startImmediately: true }))
+        yield* go.open
+        yield* Fiber.join(reading)
+        assert.isUndefined(recall(sessionId))
+        yield* TestClock.adjust(1)
+        yield* store.find(sessionId)
+        assert.isDefined(recall(sessionId))
       }).pipe(on(context))
     }).pipe(Effect.scoped))
 

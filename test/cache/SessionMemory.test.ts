@@ -55,7 +55,14 @@ const Step = Schema.Union([
   Schema.Struct({ do: Schema.Literal("gap") })
 ])
 
-const steps = Arbitrary.array(Arbitrary.schema(Step), { minLength: 3, maxLength: 40 })
+const steps = Arbitrary.array(Arbitrary.schema(Step), { minLength: 20, maxLength: 40 })
+
+/** A reading that nothing came between. */
+const remember = (memory: SessionMemory, ...reading: Parameters<SessionMemory["remember"]>) => {
+  memory.begun()
+  memory.remember(...reading)
+  memory.ended()
+}
 
 describe("SessionMemory", () => {
   it.prop(
@@ -138,7 +145,7 @@ describe("SessionMemory", () => {
 
   it("takes from what is left of each period the time that has gone by", () => {
     const memory = make()
-    memory.remember(record(0), { at: 1000, epoch: 1 }, 1001)
+    remember(memory, record(0), { at: 1000, epoch: 1 }, 1001)
     const found = memory.recall(id, { at: 1500, epoch: 1 })!
     assert.deepStrictEqual(
       [
@@ -154,7 +161,7 @@ describe("SessionMemory", () => {
 
   it("believes a reading for as long as it may", () => {
     const memory = make()
-    memory.remember(record(0), { at: 0, epoch: 1 }, 0)
+    remember(memory, record(0), { at: 0, epoch: 1 }, 0)
     assert.isDefined(memory.recall(id, { at: believedFor - 1, epoch: 1 }))
     assert.isUndefined(memory.recall(id, { at: believedFor, epoch: 1 }))
   })
@@ -164,15 +171,20 @@ describe("SessionMemory", () => {
     memory.begun()
     memory.forget([id], 100)
     memory.ended()
-    memory.begun()
-    memory.remember(record(0), { at: 100, epoch: 1 }, 101)
+    remember(memory, record(0), { at: 100, epoch: 1 }, 101)
     assert.isDefined(memory.recall(id, { at: 101, epoch: 1 }))
+  })
+
+  it("believes nothing that it was not told of before it was asked for", () => {
+    const memory = make()
+    memory.remember(record(0), { at: 100, epoch: 1 }, 101)
+    assert.isUndefined(memory.recall(id, { at: 101, epoch: 1 }))
   })
 
   it("does not believe what was asked for before it forgot, however late the answer", () => {
     const all = make()
     all.forgetTenant(tenantId, 10)
-    all.remember(record(0), { at: 5, epoch: 1 }, 20)
+    remember(all, record(0), { at: 5, epoch: 1 }, 20)
     assert.isUndefined(all.recall(id, { at: 20, epoch: 1 }))
     for (const forgotten of [id, userId]) {
       const soon = make()
@@ -194,7 +206,7 @@ describe("SessionMemory", () => {
     const memory = make()
     const [second, others] = [1, 2].map((n) => SessionId.make(`01890000-0000-7000-8000-00000000000${n}`))
     const theirs = { ...record(0, others), user: { ...record(0).user, id: UserId.make(8) } }
-    for (const read of [record(0), record(0, second), theirs]) memory.remember(read, { at: 0, epoch: 1 }, 1)
+    for (const read of [record(0), record(0, second), theirs]) remember(memory, read, { at: 0, epoch: 1 }, 1)
     memory.forget([userId], 2)
     const known = [id, second!, others!].map((id) => memory.recall(id, { at: 3, epoch: 1 }) !== undefined)
     assert.deepStrictEqual(known, [false, false, true])
@@ -203,8 +215,8 @@ describe("SessionMemory", () => {
   it("forgets the sessions of a tenant, and no one else's", () => {
     const memory = make()
     const others = SessionId.make("01890000-0000-7000-8000-000000000002")
-    memory.remember(record(0), { at: 0, epoch: 1 }, 1)
-    memory.remember({ ...record(0, others), tenantId: TenantId.make(2) }, { at: 0, epoch: 1 }, 1)
+    remember(memory, record(0), { at: 0, epoch: 1 }, 1)
+    remember(memory, { ...record(0, others), tenantId: TenantId.make(2) }, { at: 0, epoch: 1 }, 1)
     memory.forgetTenant(tenantId, 2)
     assert.isUndefined(memory.recall(id, { at: 3, epoch: 1 }))
     assert.isDefined(memory.recall(others, { at: 3, epoch: 1 }))
@@ -212,8 +224,8 @@ describe("SessionMemory", () => {
 
   it("keeps the newer of two readings, whichever comes in last", () => {
     const memory = make()
-    memory.remember(record(2), { at: 20, epoch: 1 }, 21)
-    memory.remember(record(1), { at: 10, epoch: 1 }, 22)
+    remember(memory, record(2), { at: 20, epoch: 1 }, 21)
+    remember(memory, record(1), { at: 10, epoch: 1 }, 22)
     assert.strictEqual(versionOf(memory.recall(id, { at: 30, epoch: 1 })), 2)
   })
 
@@ -221,7 +233,7 @@ describe("SessionMemory", () => {
     const memory = make(3)
     const ids = [1, 2, 3, 4].map((n) => SessionId.make(`0189000${n}-0000-7000-8000-000000000000`))
     for (const [index, sessionId] of ids.entries()) {
-      memory.remember(record(0, sessionId), { at: index, epoch: 1 }, index)
+      remember(memory, record(0, sessionId), { at: index, epoch: 1 }, index)
     }
     assert.deepStrictEqual(ids.map((sessionId) => memory.recall(sessionId, { at: 5, epoch: 1 }) !== undefined), [
       false,

@@ -13,20 +13,28 @@ type Many = (calls: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<number, 
 const together: Many = (calls) => Effect.succeed(new Map(calls.map((call, index) => [index, `${call} together`])))
 
 /**
- * A call on its way that keeps every other waiting until the latch opens, and all that was sent for several since. With
- * `slow`, so many as keep others waiting however long it takes. A call is its own key, up to a colon.
+ * A statement on its way that keeps every other waiting until the latch opens, beside a call that went alone, and all that
+ * was sent for several since. With `slow`, so many as keep others waiting however long it takes. A call is its own key, up
+ * to a colon.
  */
 const gathering = Effect.fn("gathering")(function* (many: Many, { slow = false } = {}) {
   const sent: Array<ReadonlyArray<string>> = []
   const go = yield* Latch.make()
+  const left = yield* Deferred.make<void>()
   const gather = yield* Gather.make("gather", (call: string) => call.split(":")[0]!, (calls) => {
-    if (calls[0] === "busy") return Effect.as(go.await, new Map([[0, "done"]]))
+    if (calls[0] === "busy") {
+      return Deferred.succeed(left, undefined).pipe(Effect.andThen(go.await), Effect.as(new Map([[0, "done"]])))
+    }
     sent.push(calls)
     return many(calls)
   })
   const ask = (call: string) => gather(call, Effect.succeed(`${call} alone`))
-  const busy = [yield* Effect.forkChild(gather("first", Effect.as(go.await, "done")), { startImmediately: true })]
-  for (const call of slow ? ["busy", "busy", "busy"] : []) {
+  const busy = [
+    yield* Effect.forkChild(gather("first", Effect.as(go.await, "done")), { startImmediately: true }),
+    yield* Effect.forkChild(ask("busy"), { startImmediately: true })
+  ]
+  yield* Deferred.await(left)
+  for (const call of slow ? ["busy", "busy"] : []) {
     busy.push(yield* Effect.forkChild(ask(call), { startImmediately: true }))
     yield* TestClock.adjust("100 millis")
   }
@@ -56,13 +64,38 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
 
   it.effect("sends a statement that is worth it although another is on its way", () =>
     Effect.gen(function* () {
-      const { askAll, sent } = yield* gathering(together)
-      const fibers = yield* askAll(Array.from({ length: 11 }, (_, index) => `${index}`))
+      const { askAll, go, sent } = yield* gathering(together)
+      yield* Fiber.interrupt((yield* askAll(["gone"]))[0]!)
+      const fibers = yield* askAll([...Array.from({ length: 11 }, (_, index) => `${index}`), "0:twin"])
       yield* TestClock.adjust("99 millis")
       assert.deepEqual(sent, [])
       fibers.push(...yield* askAll(["11"]))
-      yield* Effect.forEach(fibers, Fiber.join)
+      yield* TestClock.adjust(0)
       assert.deepEqual(sent.map((calls) => calls.length), [12])
+      yield* go.open
+      yield* Effect.forEach(fibers, Fiber.join)
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("sends what is left over at once when that is worth it, too", () =>
+    Effect.gen(function* () {
+      const { askAll, sent } = yield* gathering(() => Effect.never)
+      const fibers = yield* askAll(Array.from({ length: 80 }, (_, index) => `${index}`))
+      yield* TestClock.adjust(0)
+      assert.deepEqual(sent.map((calls) => calls.length), [64, 16])
+      yield* Fiber.interruptAll(fibers)
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("keeps nobody waiting for a statement for longer than its caller waits", () =>
+    Effect.gen(function* () {
+      const { ask } = yield* gathering(() => Effect.never)
+      const hurried = Effect.provideService(ask("a"), Caller, {
+        address: null,
+        userAgent: null,
+        patience: { left: 1000, underWay: 0, since: 0 }
+      })
+      const fiber = yield* Effect.forkChild(hurried, { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Effect.flip(Fiber.join(fiber)))._tag, "StoreUnavailable")
     }).pipe(Effect.provide(Queries.layer)))
 
   it.effect("sends no two calls of one key in a statement, and no more than sixty-four", () =>
@@ -140,6 +173,7 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
       yield* Fiber.interrupt(busy[0]!)
       yield* go.open
       yield* Effect.forEach(busy.slice(1), Fiber.join)
+      yield* Effect.yieldNow
       assert.strictEqual(yield* ask("a"), "a alone")
     }).pipe(Effect.provide(Queries.layer)))
 
@@ -198,20 +232,21 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
       const ask = (call: string) => Effect.forkChild(gather(call, Effect.never), { startImmediately: true })
       yield* ask("alone")
       yield* ask("a")
+      yield* TestClock.adjust(0)
+      assert.deepEqual(sent, [["a"]])
       yield* ask("b")
-      yield* TestClock.adjust("99 millis")
-      assert.deepEqual(sent, [])
-      yield* TestClock.adjust("1 millis")
-      assert.deepEqual(sent, [["a", "b"]])
       yield* ask("c")
-      assert.deepEqual(sent, [["a", "b"]])
+      yield* TestClock.adjust("99 millis")
+      assert.deepEqual(sent, [["a"]])
+      yield* TestClock.adjust("1 millis")
+      assert.deepEqual(sent, [["a"], ["b", "c"]])
       yield* TestClock.adjust("100 millis")
       yield* ask("d")
       yield* TestClock.adjust("100 millis")
-      assert.deepEqual(sent, [["a", "b"], ["c"], ["d"]])
+      assert.deepEqual(sent, [["a"], ["b", "c"], ["d"]])
       yield* ask("e")
       yield* TestClock.adjust("1 second")
-      assert.deepEqual(sent, [["a", "b"], ["c"], ["d"]])
+      assert.deepEqual(sent, [["a"], ["b", "c"], ["d"]])
     }).pipe(Effect.provide(Queries.layer)))
 
   it.effect("ends what is on its way when it ends", () =>
@@ -222,10 +257,11 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
         gathering(() => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))),
         scope
       )
-      yield* askAll(["a"])
+      const [fiber] = yield* askAll(["a"])
       yield* TestClock.adjust("100 millis")
       yield* Scope.close(scope, Exit.void)
       yield* Deferred.await(interrupted)
+      assert.strictEqual((yield* Effect.flip(Fiber.join(fiber!)))._tag, "StoreUnavailable")
     }).pipe(Effect.provide(Queries.layer)))
 
   it.effect("answers whoever still waits when it ends, and takes nobody from then on", () =>
