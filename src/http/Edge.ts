@@ -208,7 +208,7 @@ export const exchange = Effect.gen(function* () {
     return {
       answer,
       interrupted: () => answer(problemResponse(new Problems.Unavailable({}))),
-      /** `last`: what is made of the answer, or of `made`, in the end. */
+      /** `last`: makes the answer of what the app made, or of the problem that it met. */
       wrap: <E, R>(
         app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
         last = answer
