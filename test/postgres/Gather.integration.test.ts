@@ -78,9 +78,12 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
 
   it.effect("sends what is left over at once when that is worth it, too", () =>
     Effect.gen(function* () {
-      const { askAll, sent } = yield* gathering(() => Effect.never)
+      const rest = yield* Deferred.make<void>()
+      const { askAll, sent } = yield* gathering((calls) =>
+        Effect.andThen(calls.length < 64 ? Deferred.succeed(rest, undefined) : Effect.void, Effect.never)
+      )
       const fibers = yield* askAll(Array.from({ length: 80 }, (_, index) => `${index}`))
-      yield* TestClock.adjust(0)
+      yield* Deferred.await(rest)
       assert.deepEqual(sent.map((calls) => calls.length), [64, 16])
       yield* Fiber.interruptAll(fibers)
     }).pipe(Effect.provide(Queries.layer)))
