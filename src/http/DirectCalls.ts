@@ -131,15 +131,14 @@ export const make = Effect.gen(function* () {
       call: (body) => {
         const answered = read(body)
         if (answered === undefined) return undefined
-        const { answer, interrupted, wrap } = exchange(request)
+        const { interrupted, wrap } = exchange(request)
         const marked = (response: Response) => mark(request.headers.origin, response)
         return {
-          answer: wrap(
-            Effect.matchEffect(answered, {
-              onSuccess: (body) => Effect.succeed(json(body)),
-              onFailure: HttpServerRespondable.toResponse
-            }),
-            (made) => marked(answer(made))
+          answer: answered.pipe(
+            Effect.map(json),
+            Effect.catch(HttpServerRespondable.toResponse),
+            wrap,
+            Effect.map(marked)
           ),
           interrupted: () => marked(interrupted())
         }

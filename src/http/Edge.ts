@@ -208,10 +208,8 @@ export const exchange = Effect.gen(function* () {
     return {
       answer,
       interrupted: () => answer(problemResponse(new Problems.Unavailable({}))),
-      /** `last`: makes the answer of what the app made, or of the problem that it met. */
       wrap: <E, R>(
-        app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>,
-        last = answer
+        app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
       ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
         app.pipe(
           Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), (cause) => fromCause(request, cause)),
@@ -221,7 +219,7 @@ export const exchange = Effect.gen(function* () {
               Context.add(Caller, caller)
             )
           ),
-          Effect.map(last)
+          Effect.map(answer)
         )
     }
   }

@@ -107,7 +107,7 @@ export const make = Effect.fnUntraced(function* <Call, A>(
     leave()
   }
 
-  const answer = ({ callers }: Statement<Call, A>, exit: Exit.Exit<ReadonlyMap<number, A>, StoreUnavailable>) => {
+  const answerAll = ({ callers }: Statement<Call, A>, exit: Exit.Exit<ReadonlyMap<number, A>, StoreUnavailable>) => {
     for (const [index, { answer, fail }] of callers.entries()) {
       if (Exit.isSuccess(exit)) answer(exit.value.get(index))
       else fail(Effect.failCause(exit.cause))
@@ -123,7 +123,7 @@ export const make = Effect.fnUntraced(function* <Call, A>(
     const asked = Effect.suspend(() => many(callers.map(({ call }) => call)))
     return attempt(operation, Effect.catchIf(asked, wasUndone, () => Effect.succeed(new Map<number, A>()))).pipe(
       Effect.onExit((exit) =>
-        Effect.ensuring(Effect.sync(() => answer(statement, exit)), Effect.sync(() => arrived(statement)))
+        Effect.ensuring(Effect.sync(() => answerAll(statement, exit)), Effect.sync(() => arrived(statement)))
       )
     )
   })

@@ -5,11 +5,10 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import * as DirectCalls from "../http/DirectCalls.ts"
 import type { Asked } from "../http/Edge.ts"
 import { NodeServer } from "./NodeServer.ts"
-import { Roster } from "./Roster.ts"
+import { type Member, Roster } from "./Roster.ts"
 
 /** A call that was taken and is not answered yet. */
-interface Call {
-  place: number
+interface Call extends Member {
   /** None while its body has not come. */
   fiber: Fiber.Fiber<Response> | undefined
   readonly giveUp: () => void

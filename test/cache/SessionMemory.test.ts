@@ -175,6 +175,16 @@ describe("SessionMemory", () => {
     assert.isDefined(memory.recall(id, { at: 101, epoch: 1 }))
   })
 
+  it("knows what was forgotten until the last that was asked for before has come in", () => {
+    const memory = make()
+    memory.begun()
+    memory.begun()
+    memory.forget([id], 100)
+    memory.ended()
+    memory.remember(record(0), { at: 50, epoch: 1 }, 101)
+    assert.isUndefined(memory.recall(id, { at: 101, epoch: 1 }))
+  })
+
   it("believes nothing that it was not told of before it was asked for", () => {
     const memory = make()
     memory.remember(record(0), { at: 100, epoch: 1 }, 101)

@@ -5,7 +5,7 @@ import { ConnectionError, SqlError, UniqueViolation } from "effect/sql/SqlError"
 import { TestClock } from "effect/testing"
 import * as Gather from "../../src/postgres/Gather.ts"
 import { Queries } from "../../src/postgres/Query.ts"
-import { Caller } from "../../src/services/Caller.ts"
+import { Caller, type Patience } from "../../src/services/Caller.ts"
 import * as Database from "../support/Database.ts"
 
 type Many = (calls: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<number, string>, SqlError>
@@ -42,6 +42,9 @@ const gathering = Effect.fn("gathering")(function* (many: Many, { slow = false }
     Effect.forEach(calls, (call) => Effect.forkChild(ask(call), { startImmediately: true }))
   return { ask, askAll, busy, gather, go, sent }
 })
+
+const patient = <A, E, R>(effect: Effect.Effect<A, E, R>, patience: Patience) =>
+  Effect.provideService(effect, Caller, { address: null, userAgent: null, patience })
 
 layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
   it.effect("lets a call that meets no other go alone", () =>
@@ -91,11 +94,7 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
   it.effect("keeps nobody waiting for a statement for longer than its caller waits", () =>
     Effect.gen(function* () {
       const { ask } = yield* gathering(() => Effect.never)
-      const hurried = Effect.provideService(ask("a"), Caller, {
-        address: null,
-        userAgent: null,
-        patience: { left: 1000, underWay: 0, since: 0 }
-      })
+      const hurried = patient(ask("a"), { left: 1000, underWay: 0, since: 0 })
       const fiber = yield* Effect.forkChild(hurried, { startImmediately: true })
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Effect.flip(Fiber.join(fiber)))._tag, "StoreUnavailable")
@@ -183,11 +182,7 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
   it.effect("keeps nobody waiting for longer than its caller waits, and sends nothing for it afterwards", () =>
     Effect.gen(function* () {
       const { ask, busy, go, sent } = yield* gathering(together, { slow: true })
-      const hurried = Effect.provideService(ask("a"), Caller, {
-        address: null,
-        userAgent: null,
-        patience: { left: 1000, underWay: 0, since: 0 }
-      })
+      const hurried = patient(ask("a"), { left: 1000, underWay: 0, since: 0 })
       const fiber = yield* Effect.forkChild(hurried, { startImmediately: true })
       yield* TestClock.adjust("1 second")
       assert.strictEqual((yield* Effect.flip(Fiber.join(fiber)))._tag, "StoreUnavailable")
@@ -202,7 +197,7 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
       const { ask, go } = yield* gathering(together, { slow: true })
       const patience = { left: 3000, underWay: 0, since: 0 }
       const fiber = yield* Effect.forkChild(
-        Effect.provideService(ask("a"), Caller, { address: null, userAgent: null, patience }),
+        patient(ask("a"), patience),
         { startImmediately: true }
       )
       yield* TestClock.adjust("1 second")
@@ -214,11 +209,7 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
   it.effect("asks nothing for a caller that has no time left", () =>
     Effect.gen(function* () {
       const { ask, busy, go, sent } = yield* gathering(together)
-      const late = Effect.provideService(ask("a"), Caller, {
-        address: null,
-        userAgent: null,
-        patience: { left: 0, underWay: 0, since: 0 }
-      })
+      const late = patient(ask("a"), { left: 0, underWay: 0, since: 0 })
       assert.strictEqual((yield* Effect.flip(late))._tag, "StoreUnavailable")
       yield* go.open
       yield* Effect.forEach(busy, Fiber.join)
