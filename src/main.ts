@@ -1,9 +1,7 @@
 // Starts Roomkey, on Node or on Deno, and ends it in order on SIGTERM or SIGINT.
 import { keepCompiled } from "./server/CompileCache.ts"
-import { widenPool } from "./server/PoolSize.ts"
 
 keepCompiled()
-widenPool()
 
 const NodeRuntime = await import("@effect/platform-node/NodeRuntime")
 const { launch } = await import("./server/Instance.ts")

@@ -1,10 +1,8 @@
 #!/usr/bin/env node
 // The entry of the command line, on Node or on Deno.
 import { keepCompiled } from "../server/CompileCache.ts"
-import { widenPool } from "../server/PoolSize.ts"
 
 keepCompiled()
-widenPool()
 
 const NodeHttpClient = await import("@effect/platform-node/NodeHttpClient")
 const NodeRuntime = await import("@effect/platform-node/NodeRuntime")

@@ -1,12 +1,14 @@
-// argon2id on native threads. At most `concurrency` hashes run and `queue` wait; one more is refused at once, so that a
+// argon2id on threads of its own. At most `concurrency` hashes run and `queue` wait; one more is refused at once, so that a
 // flood of logins costs its own callers and nobody else's memory or time.
-import { hash, type ParsedHashOptions, parseOptions, verify } from "@node-rs/argon2"
+import { hash, type ParsedHashOptions, parseOptions } from "@node-rs/argon2"
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import type { Password } from "../domain/Password.ts"
 import { argon2Ceiling } from "../domain/PasswordHash.ts"
 import { HashOwner, PasswordHasher } from "../services/PasswordHasher.ts"
-import { hashesAtATime } from "./Concurrency.ts"
-import { importedVerifier } from "./ImportedHash.ts"
+import { hashesAtATime, nicenessOn } from "./Concurrency.ts"
+import { makeHashThreads } from "./HashThreads.ts"
+import type { Work } from "./HashWork.ts"
+import { importedVerification } from "./ImportedHash.ts"
 import { makeTurns } from "./Turns.ts"
 
 export interface Argon2Options {
@@ -17,6 +19,8 @@ export interface Argon2Options {
   readonly concurrency: number
   /** Hashes that may wait for their turn. */
   readonly queue: number
+  /** How far the priority of a thread that hashes is lowered, where threads have one. */
+  readonly niceness: number
 }
 
 /** The parameters that OWASP's Password Storage Cheat Sheet gives for argon2id. */
@@ -26,7 +30,8 @@ export const Argon2Options = Context.Reference<Argon2Options>("roomkey/crypto/Ar
     iterations: 2,
     parallelism: 1,
     concurrency: hashesAtATime(),
-    queue: 64
+    queue: 64,
+    niceness: nicenessOn()
   })
 })
 
@@ -53,7 +58,9 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
   Effect.gen(function* () {
     const options = yield* Argon2Options
     const turns = makeTurns(options.concurrency, options.queue)
-    const inTurn = <A>(work: () => Promise<A>) => Effect.flatMap(HashOwner, (owner) => turns(owner, work))
+    const perform = yield* makeHashThreads(options)
+    const inTurn = <W extends Work>(work: () => W) =>
+      Effect.flatMap(HashOwner, (owner) => turns(owner, () => perform(work())))
     const parameters = {
       algorithm: argon2id,
       version: version13,
@@ -64,16 +71,17 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
     }
     const nobodys = yield* Effect.promise(() => hash("nobody's password", parameters))
 
-    const verifyIn = (phc: string, password: Password) => inTurn(() => verify(phc, Redacted.value(password)))
+    const verify = (phc: string, password: Password) =>
+      inTurn(() => ({ _tag: "Argon2", phc, password: Redacted.value(password) }))
 
     return PasswordHasher.of({
-      hash: (password) => inTurn(() => hash(Redacted.value(password), parameters)),
+      hash: (password) => inTurn(() => ({ _tag: "Hash", password: Redacted.value(password), options: parameters })),
       verify: (password, phc) => {
-        const imported = importedVerifier(phc)
+        const imported = importedVerification(phc)
         if (imported !== undefined) return inTurn(() => imported(Redacted.value(password)))
-        return isVerifiable(phc) ? verifyIn(phc, password) : Effect.as(verifyIn(nobodys, password), false)
+        return isVerifiable(phc) ? verify(phc, password) : Effect.as(verify(nobodys, password), false)
       },
-      verifyNothing: (password) => Effect.asVoid(verifyIn(nobodys, password)),
+      verifyNothing: (password) => Effect.asVoid(verify(nobodys, password)),
       needsRehash: (phc) =>
         Option.match(parse(phc), {
           onNone: () => true,

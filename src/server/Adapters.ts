@@ -117,7 +117,8 @@ const policies = (config: RoomkeyConfig) =>
         iterations: config.argon2Iterations,
         parallelism: config.argon2Parallelism,
         concurrency: Option.getOrElse(config.hashConcurrency, () => byDefault.concurrency),
-        queue: config.hashQueue
+        queue: config.hashQueue,
+        niceness: Option.getOrElse(config.hashNiceness, () => byDefault.niceness)
       }))
     )
   )

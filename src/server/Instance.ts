@@ -3,7 +3,6 @@ import { Effect, Layer, Option, References } from "effect"
 import { HttpServer } from "effect/http"
 import { RoomkeyConfig } from "../Config.ts"
 import { firstStart } from "./FirstStart.ts"
-import { lowerPool, nicenessOn } from "./PoolPriority.ts"
 import * as Server from "./Server.ts"
 
 const started = (config: RoomkeyConfig) =>
@@ -16,8 +15,8 @@ const started = (config: RoomkeyConfig) =>
 const tracing = (config: RoomkeyConfig) => Layer.succeed(References.TracerEnabled, Option.isSome(config.otlpEndpoint))
 
 /** Serves until it is interrupted. */
-export const launch = Effect.flatMap(RoomkeyConfig, (config) =>
-  Effect.andThen(
-    lowerPool(Option.getOrElse(config.hashNiceness, () => nicenessOn())),
+export const launch = Effect.flatMap(
+  RoomkeyConfig,
+  (config) =>
     Layer.launch(started(config).pipe(Layer.provideMerge(Server.layer(config)), Layer.provide(tracing(config))))
-  ))
+)

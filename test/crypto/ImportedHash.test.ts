@@ -4,7 +4,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { hash as bcrypt } from "@node-rs/bcrypt"
 import { Effect, Schema } from "effect"
 import { randomBytes, scryptSync } from "node:crypto"
-import { importedVerifier } from "../../src/crypto/ImportedHash.ts"
+import { perform } from "../../src/crypto/HashWork.ts"
+import { importedVerification } from "../../src/crypto/ImportedHash.ts"
 import { hashProblem } from "../../src/domain/PasswordHash.ts"
 
 const long = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -42,15 +43,21 @@ const known: ReadonlyArray<readonly [password: string, hash: string]> = [
 const scryptSalt = "MDEyMzQ1Njc4OWFiY2RlZg"
 const scryptHash = "ebnHHTApWa0oNoXTYCCHxLXDaejcvcTRQhZaD1OJNCE"
 
+/** As `importedVerification`, and done at once. */
+const verifierOf = (phc: string) => {
+  const imported = importedVerification(phc)
+  return imported === undefined ? undefined : (password: string) => perform(imported(password))
+}
+
 const unpadded = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64").replace(/=+$/, "")
 
-describe("importedVerifier", () => {
-  it("knows the password of each hash, and no other", async () => {
+describe("importedVerification", () => {
+  it("knows the password of each hash, and no other", () => {
     for (const [password, hash] of known) {
-      const verify = importedVerifier(hash)!
-      assert.isTrue(await verify(password), hash)
+      const verify = verifierOf(hash)!
+      assert.isTrue(verify(password), hash)
       for (const other of ["", `x${password}`, password.slice(1), password.toUpperCase() + "x"]) {
-        assert.isFalse(await verify(other), `${hash} ${other}`)
+        assert.isFalse(verify(other), `${hash} ${other}`)
       }
     }
   })
@@ -66,40 +73,40 @@ describe("importedVerifier", () => {
       hashBytes: Schema.Int.check(Schema.isBetween({ minimum: 16, maximum: 64 }))
     })],
     ([{ hashBytes, ln, p, password, r, saltBytes }]) =>
-      Effect.promise(async () => {
+      Effect.sync(() => {
         const salt = randomBytes(saltBytes)
         const phc = `$scrypt$ln=${ln},r=${r},p=${p}$${unpadded(salt)}$` +
           unpadded(scryptSync(password, salt, hashBytes, { N: 2 ** ln, r, p }))
-        const verify = importedVerifier(phc)
+        const verify = verifierOf(phc)
         if (r > 32 || p > 16) return assert.isUndefined(verify, phc)
-        assert.isTrue(await verify!(password), phc)
-        assert.isFalse(await verify!(`${password}x`), phc)
+        assert.isTrue(verify!(password), phc)
+        assert.isFalse(verify!(`${password}x`), phc)
       }),
     { arbitrary: { runs: 100 } }
   )
 
-  it("fails for no scrypt hash that is taken over, at the edges of its parameters", async () => {
+  it("fails for no scrypt hash that is taken over, at the edges of its parameters", () => {
     const powers = Array.from({ length: 20 }, (_, n) => n)
     const cheap = powers.flatMap((r) => powers.map((ln) => [ln + 1, r] as const)).filter(([ln, r]) => ln + r <= 17)
     const hashes = cheap.map(([ln, r]) => `$scrypt$ln=${ln},r=${2 ** r},p=1$${scryptSalt}$${scryptHash}`)
     const taken = hashes.filter((phc) => hashProblem(phc) === undefined)
     assert.isAbove(taken.length, 50)
-    for (const phc of taken) assert.isFalse(await importedVerifier(phc)!("a wrong password"), phc)
+    for (const phc of taken) assert.isFalse(verifierOf(phc)!("a wrong password"), phc)
   })
 
   it.effect.prop("verifies every hash that bcrypt writes", [Schema.String], ([text]) =>
     Effect.promise(async () => {
       const password = text.toWellFormed().replaceAll("\u0000", "")
       const phc = await bcrypt(password, 4)
-      assert.isTrue(await importedVerifier(phc)!(password), phc)
-      assert.isFalse(await importedVerifier(phc)!(`x${password}`), phc)
+      assert.isTrue(verifierOf(phc)!(password), phc)
+      assert.isFalse(verifierOf(phc)!(`x${password}`), phc)
     }), { arbitrary: { runs: 50 } })
 
-  it("answers no, and does not fail, at the highest cost that is let in", async () => {
-    const verify = importedVerifier(
+  it("answers no, and does not fail, at the highest cost that is let in", () => {
+    const verify = verifierOf(
       "$scrypt$ln=17,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$ebnHHTApWa0oNoXTYCCHxLXDaejcvcTRQhZaD1OJNCE"
     )!
-    assert.isFalse(await verify("correct horse battery"))
+    assert.isFalse(verify("correct horse battery"))
   })
 
   it("leaves argon2id, what costs too much and everything else to others", () => {
@@ -111,6 +118,6 @@ describe("importedVerifier", () => {
         "$scrypt$ln=18,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$ebnHHTApWa0oNoXTYCCHxLXDaejcvcTRQhZaD1OJNCE",
         ""
       ]
-    ) assert.isUndefined(importedVerifier(phc), phc)
+    ) assert.isUndefined(importedVerification(phc), phc)
   })
 })

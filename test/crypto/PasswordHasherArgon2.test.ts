@@ -11,7 +11,8 @@ const cheap: PasswordHasherArgon2.Argon2Options = {
   iterations: 1,
   parallelism: 1,
   concurrency: 1,
-  queue: 1
+  queue: 1,
+  niceness: 0
 }
 const hasherWith = (options: Partial<PasswordHasherArgon2.Argon2Options>) =>
   Layer.provide(
