@@ -75,6 +75,12 @@ export const OwnSession = Schema.Struct({ ...Session.fields, current: Schema.Boo
 /** What a backend says of its user. */
 export const ProfileRequest = Schema.Struct(profileFields)
 
+export const PasswordRequest = Schema.Struct({
+  app_id: StorableText.check(Schema.isMaxLength(256)),
+  username: Username,
+  password: Password
+})
+
 export const RefreshRequest = Schema.Struct({
   refresh_token: Schema.RedactedFromValue(Schema.String.check(Schema.isMaxLength(256)))
 })
@@ -90,11 +96,7 @@ export class Sessions extends HttpApiGroup.make("sessions")
       description: "For tenant backends. Finds the user by username in the key's tenant, or creates it."
     })),
     HttpApiEndpoint.post("passwordAuth", "/api/auth/token", {
-      payload: Schema.Struct({
-        app_id: StorableText.check(Schema.isMaxLength(256)),
-        username: Username,
-        password: Password
-      }),
+      payload: PasswordRequest,
       success: SignedIn,
       error: [InvalidCredentials, RateLimited, TenantSuspended, UserBanned, Unavailable]
     }).annotateMerge(OpenApi.annotations({

@@ -1,10 +1,10 @@
-// The three calls that are made most, in their commonest spelling: `GET /api/me` by whom is remembered, sign-in by a backend,
-// and refresh. They are read and answered before there is a request of the platform's, and before it is routed as the `Api`
+// The four calls that are made most, in their commonest spelling: `GET /api/me` by whom is remembered, sign-in by a backend
+// or by a password, and refresh. They are read and answered before there is a request of the platform's, and before it is routed as the `Api`
 // declares it. Everything else, what carries no single credential, and what does not fit its schema goes that way.
 import { Effect, Exit, Option, Redacted, Schema, SchemaParser } from "effect"
 import { HttpServerRespondable, HttpServerResponse } from "effect/http"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
-import { ProfileRequest, RefreshRequest } from "../api/Sessions.ts"
+import { PasswordRequest, ProfileRequest, RefreshRequest } from "../api/Sessions.ts"
 import { toMe } from "../api/User.ts"
 import type { SessionPrincipal } from "../domain/Principal.ts"
 import type { User } from "../domain/User.ts"
@@ -12,19 +12,29 @@ import { recallPrincipal } from "../flows/sessions/Authenticate.ts"
 import type { ApiKeyRepository } from "../services/ApiKeyRepository.ts"
 import type { AuditLog } from "../services/AuditLog.ts"
 import type { EventBus } from "../services/EventBus.ts"
+import type { PasswordHasher } from "../services/PasswordHasher.ts"
 import type { RateLimits } from "../services/RateLimits.ts"
 import { RecentSessions } from "../services/RecentSessions.ts"
 import { TokenCodec } from "../services/TokenCodec.ts"
 import type { TokenStore } from "../services/TokenStore.ts"
+import type { UserRepository } from "../services/UserRepository.ts"
 import { clientAddress, TrustProxy } from "./ClientAddress.ts"
 import * as Cors from "./Cors.ts"
 import { type Presented, secretKey, sessionToken } from "./Credentials.ts"
 import * as Edge from "./Edge.ts"
-import { refresh, signIn } from "./handlers/Sessions.ts"
+import { logIn, refresh, signIn } from "./handlers/Sessions.ts"
 
 type Response = HttpServerResponse.HttpServerResponse
 
-export type Flows = ApiKeyRepository | AuditLog | EventBus | RateLimits | TokenCodec | TokenStore
+export type Flows =
+  | ApiKeyRepository
+  | AuditLog
+  | EventBus
+  | PasswordHasher
+  | RateLimits
+  | TokenCodec
+  | TokenStore
+  | UserRepository
 
 export interface Call {
   readonly answer: Effect.Effect<Response, never, Flows>
@@ -75,6 +85,7 @@ const decoder = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
 }
 
 const decodeProfile = decoder(ProfileRequest)
+const decodePassword = decoder(PasswordRequest)
 /** As it is on the wire: the compiler leaves transformations to the interpreter, which takes thrice as long. */
 const decodeRefresh = decoder(Schema.toEncoded(RefreshRequest))
 
@@ -157,6 +168,11 @@ export const make = Effect.gen(function* () {
           return profile === undefined ? undefined : signIn(key, profile)
         })
       }
+      case "/api/auth/token":
+        return asked(request, (body) => {
+          const payload = decodePassword(body)
+          return payload === undefined ? undefined : logIn(payload, clientAddress(request, hops))
+        })
       case "/api/token/refresh":
         return asked(request, (body) => {
           const payload = decodeRefresh(body)

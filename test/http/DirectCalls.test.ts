@@ -1,4 +1,4 @@
-// The caller itself, sign-in and refresh have a shorter way to their answer. It may not show which way a request went.
+// The caller itself, sign-in, login and refresh have a shorter way to their answer. It may not show which way a request went.
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { connect } from "node:net"
@@ -12,7 +12,7 @@ const routed = "application/json; charset=utf-8"
 
 const tenant = Effect.gen(function* () {
   const { body } = yield* call("POST", "/api/admin/tenants", { bearer: World.adminKey, json: { name: "Voice" } })
-  return body as { readonly id: number; readonly api_key: string }
+  return body as { readonly id: number; readonly api_key: string; readonly app_id: string }
 })
 
 /** What must not differ: all but what names the request, its moment and the session. */
@@ -36,7 +36,10 @@ const bothWays = (path: string, options: Call) =>
       )
   )
 
-layer(Server.layer({ LIMIT_REFRESH_FAILURES: "1000" }), { excludeTestServices: true, timeout: "60 seconds" })(
+layer(Server.layer({ LIMIT_REFRESH_FAILURES: "1000", LIMIT_LOGIN_ACCOUNT: "10" }), {
+  excludeTestServices: true,
+  timeout: "60 seconds"
+})(
   "direct calls",
   (it) => {
     const profiles: ReadonlyArray<readonly [name: string, body: string]> = [
@@ -79,6 +82,43 @@ layer(Server.layer({ LIMIT_REFRESH_FAILURES: "1000" }), { excludeTestServices: t
         const [short, long] = yield* bothWays("/api/auth/auto", { bearer: api_key, json })
         assert.strictEqual(short!.status, 403)
         assert.deepEqual(short, long)
+      }))
+
+    it.effect("log in, and refuse to, alike", () =>
+      Effect.gen(function* () {
+        const { api_key, app_id } = yield* tenant
+        const password = "cafe\u0301 au lait"
+        const { body: user } = yield* call("POST", "/api/tenant/users", {
+          bearer: api_key,
+          json: { username: "zo\u00eb", password }
+        })
+        const login = { app_id, username: "zoe\u0308", password: password.normalize("NFC") }
+        const bodies: ReadonlyArray<readonly [status: number, body: object]> = [
+          [200, login],
+          [200, { ...login, role: "host" }],
+          [401, { ...login, password: "another" }],
+          [401, { ...login, username: "nobody" }],
+          [401, { ...login, app_id: "nothing" }],
+          [400, { ...login, password: "" }],
+          [400, { ...login, password: "x".repeat(257) }],
+          [400, { ...login, username: 1 }],
+          [400, { app_id }]
+        ]
+        for (const [status, json] of bodies) {
+          const [short, long] = yield* bothWays("/api/auth/token", { json })
+          assert.strictEqual(short!.status, status)
+          assert.deepEqual(short, long)
+        }
+        yield* call("PATCH", `/api/tenant/users/${user.id}`, { bearer: api_key, json: { banned: true } })
+        const [short, long] = yield* bothWays("/api/auth/token", { json: login })
+        assert.strictEqual(short!.status, 403)
+        assert.deepEqual(short, long)
+        for (let time = 0; time < 8; time++) {
+          yield* call("POST", "/api/auth/token", { json: { ...login, password: "another" } })
+        }
+        const [late, later] = yield* bothWays("/api/auth/token", { json: login })
+        assert.strictEqual(late!.status, 429)
+        assert.deepEqual({ ...late, headers: {} }, { ...later, headers: {} })
       }))
 
     it.effect("refresh, and refuse to, alike", () =>

@@ -13,8 +13,10 @@ import { NodeServer } from "../../src/server/NodeServer.ts"
 import { ApiKeyRepository } from "../../src/services/ApiKeyRepository.ts"
 import { AuditLog } from "../../src/services/AuditLog.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
+import { PasswordHasher } from "../../src/services/PasswordHasher.ts"
 import { RateLimits } from "../../src/services/RateLimits.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
+import { UserRepository } from "../../src/services/UserRepository.ts"
 
 const stores = (rotate: Effect.Effect<never>) =>
   Layer.mergeAll(
@@ -22,6 +24,8 @@ const stores = (rotate: Effect.Effect<never>) =>
     Layer.mock(RateLimits, { check: () => Effect.void }),
     Layer.mock(ApiKeyRepository, {}),
     Layer.mock(AuditLog, {}),
+    Layer.mock(PasswordHasher, { needsRehash: () => false }),
+    Layer.mock(UserRepository, {}),
     EventBus.layerMemory,
     TokenCodecNode.layer,
     LifecycleRef.layer,

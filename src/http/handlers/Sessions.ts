@@ -4,7 +4,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../../api/Api.ts"
 import { CurrentSession, PresentedKey } from "../../api/Authorization.ts"
 import * as Problems from "../../api/Problems.ts"
-import { type ProfileRequest, type RefreshRequest, toSession } from "../../api/Sessions.ts"
+import { type PasswordRequest, type ProfileRequest, type RefreshRequest, toSession } from "../../api/Sessions.ts"
 import { toMe, toProfile, toUser } from "../../api/User.ts"
 import type { SignedIn, TokenPair } from "../../domain/Session.ts"
 import { autoAuth } from "../../flows/sessions/AutoAuth.ts"
@@ -40,6 +40,15 @@ const signInProblems = {
   StoreUnavailable: () => new Problems.Unavailable({})
 }
 
+const logInProblems = {
+  InvalidCredentials: () => new Problems.InvalidCredentials({}),
+  RateLimited: tooMany,
+  TenantSuspended: () => new Problems.TenantSuspended({}),
+  UserBanned: () => new Problems.UserBanned({}),
+  HasherBusy: () => new Problems.Unavailable({}),
+  StoreUnavailable: () => new Problems.Unavailable({})
+}
+
 const refreshProblems = {
   InvalidRefreshToken: () => new Problems.InvalidRefreshToken({}),
   RateLimited: tooMany,
@@ -55,6 +64,12 @@ export const signIn = (key: Redacted.Redacted, profile: typeof ProfileRequest.Ty
     Effect.catchTags(signInProblems)
   )
 
+export const logIn = ({ app_id, password, username }: typeof PasswordRequest.Type, address: string) =>
+  passwordAuth({ appId: app_id, username, password, address }).pipe(
+    Effect.map(toSignedIn),
+    Effect.catchTags(logInProblems)
+  )
+
 export const refresh = ({ refresh_token }: typeof RefreshRequest.Type, address: string) =>
   refreshSession(refresh_token, address).pipe(
     Effect.map(toPair),
@@ -64,21 +79,7 @@ export const refresh = ({ refresh_token }: typeof RefreshRequest.Type, address: 
 export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
   handlers.handleAll({
     autoAuth: ({ payload }) => Effect.flatMap(PresentedKey, (key) => signIn(key, payload)),
-    passwordAuth: ({ payload, request }) =>
-      addressOf(request).pipe(
-        Effect.flatMap((address) =>
-          passwordAuth({ appId: payload.app_id, username: payload.username, password: payload.password, address })
-        ),
-        Effect.map(toSignedIn),
-        Effect.catchTags({
-          InvalidCredentials: () => new Problems.InvalidCredentials({}),
-          RateLimited: tooMany,
-          TenantSuspended: () => new Problems.TenantSuspended({}),
-          UserBanned: () => new Problems.UserBanned({}),
-          HasherBusy: () => new Problems.Unavailable({}),
-          StoreUnavailable: () => new Problems.Unavailable({})
-        })
-      ),
+    passwordAuth: ({ payload, request }) => Effect.flatMap(addressOf(request), (address) => logIn(payload, address)),
     refresh: ({ payload, request }) => Effect.flatMap(addressOf(request), (address) => refresh(payload, address)),
     me: () => Effect.map(CurrentSession, ({ tenantId, user }) => toMe(tenantId, user)),
     issueTicket: () =>
