@@ -1,24 +1,26 @@
 // What runs in each thread of HashThreads.ts.
+import * as Module from "node:module"
 import { getPriority, setPriority } from "node:os"
 import { parentPort, workerData } from "node:worker_threads"
-import { perform, type Work } from "./HashWork.ts"
+import type { Work } from "./HashWork.ts"
 
 export interface ThreadOptions {
   readonly niceness: number
+  /** The folder of what was compiled before, if there is one. */
+  readonly compileCache: string | undefined
 }
 
-export type Reply = { readonly value: string | boolean } | { readonly error: unknown }
-
-const reply = (work: Work): Reply => {
-  try {
-    return { value: perform(work) }
-  } catch (error) {
-    return { error }
-  }
+export interface Request {
+  readonly id: number
+  readonly work: Work
 }
+
+export type Reply = { readonly id: number } & ({ readonly value: string | boolean } | { readonly error: unknown })
+
+const { compileCache, niceness }: ThreadOptions = workerData
 
 /** Only Linux has a priority for each thread; where a sandbox forbids to lower it, hashes come when they come. */
-const giveWay = ({ niceness }: ThreadOptions): void => {
+const giveWay = (): void => {
   if (process.platform !== "linux") return
   try {
     // Who started the process may have made it nicer still.
@@ -28,5 +30,17 @@ const giveWay = ({ niceness }: ThreadOptions): void => {
   }
 }
 
-giveWay(workerData)
-parentPort!.on("message", (work: Work) => parentPort!.postMessage(reply(work)))
+if (compileCache !== undefined) Module.enableCompileCache(compileCache)
+const { perform } = await import("./HashWork.ts")
+// Not before: what is loaded may start the runtime's own pool, whose threads would be as nice.
+giveWay()
+
+const reply = ({ id, work }: Request): Reply => {
+  try {
+    return { id, value: perform(work) }
+  } catch (error) {
+    return { id, error }
+  }
+}
+
+parentPort!.on("message", (request: Request) => parentPort!.postMessage(reply(request)))

@@ -2,15 +2,20 @@
 // thread has slept longest, and the kernel would move it to a processor that is free only after it has waited for one
 // that is not; and files and names would wait behind hashes.
 import { Effect, type Scope } from "effect"
+import * as Module from "node:module"
 import { Worker } from "node:worker_threads"
-import type { Reply, ThreadOptions } from "./HashThread.ts"
+import type { Reply, Request, ThreadOptions } from "./HashThread.ts"
 import type { Answer, Work } from "./HashWork.ts"
 
 /** `.ts` in the sources, `.js` in the published package: the thread is what this module is. */
 const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."))
 const program = new URL(`./HashThread${extension}`, import.meta.url)
 
+/** A thread that could not be started, or ended before it had answered. */
+export class ThreadLost extends Error {}
+
 interface Asked {
+  readonly id: number
   readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
 }
@@ -20,40 +25,62 @@ interface Thread {
   asked: Asked | undefined
 }
 
+const isReply = (message: unknown, { id }: Asked): message is Reply =>
+  typeof message === "object" && message !== null && "id" in message && message.id === id
+
+const compileCache = (): string | undefined => {
+  // Deno has no such function.
+  const { getCompileCacheDir }: Partial<typeof Module> = Module
+  return getCompileCacheDir?.()
+}
+
 /**
  * Does a piece of work on a thread that is free, or on a new one: there are as many as were ever wanted at once. What the
- * work throws, or that the thread ended, rejects the promise.
+ * work throws rejects the promise; so does `ThreadLost`. What is under way when the scope closes is still answered, and
+ * its thread ends then.
  */
 export const makeHashThreads = (
-  options: ThreadOptions
+  { niceness }: Pick<ThreadOptions, "niceness">
 ): Effect.Effect<<W extends Work>(work: W) => Promise<Answer<W>>, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const threads = new Set<Worker>()
+    let ids = 0
+    let closed = false
     const free: Array<Thread> = []
+    const end = ({ worker }: Thread) => void worker.terminate()
 
-    yield* Effect.addFinalizer(() => Effect.sync(() => threads.forEach((worker) => void worker.terminate())))
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        closed = true
+        free.splice(0).forEach(end)
+      })
+    )
 
     const start = (): Thread => {
-      const worker = new Worker(program, { name: "roomkey-hash", workerData: options })
+      const workerData: ThreadOptions = { niceness, compileCache: compileCache() }
+      // Neither the secrets of the environment nor what the process was told to load at its start are for it.
+      const worker = new Worker(program, { name: "roomkey-hash", workerData, env: {}, execArgv: [] })
       const thread: Thread = { worker, asked: undefined }
-      threads.add(worker)
-      worker.on("message", (reply: Reply) => {
-        const asked = thread.asked
+      // Others may speak over the same port, such as a runtime that watches its files.
+      worker.on("message", (message: unknown) => {
+        const { asked } = thread
+        if (asked === undefined || !isReply(message, asked)) return
         thread.asked = undefined
         // One that nobody waits for keeps no process running.
         worker.unref()
-        free.push(thread)
-        if ("error" in reply) asked?.reject(reply.error)
-        else asked?.resolve(reply.value as never)
+        if (closed) end(thread)
+        else free.push(thread)
+        if ("error" in message) asked.reject(message.error)
+        else asked.resolve(message.value as never)
       })
-      const ended = (error: unknown) => {
-        threads.delete(worker)
+      const lost = (cause: unknown) => {
         if (free.includes(thread)) free.splice(free.indexOf(thread), 1)
-        thread.asked?.reject(error)
+        thread.asked?.reject(new ThreadLost("A thread for hashes was lost", { cause }))
         thread.asked = undefined
+        end(thread)
       }
-      worker.on("error", ended)
-      worker.on("exit", (code) => ended(new Error(`A thread for hashes ended with ${code}`)))
+      worker.on("error", lost)
+      worker.on("messageerror", lost)
+      worker.on("exit", lost)
       return thread
     }
 
@@ -61,8 +88,9 @@ export const makeHashThreads = (
       new Promise((resolve, reject) => {
         // The one that has just been free, whose processor is free too.
         const thread = free.pop() ?? start()
-        thread.asked = { resolve, reject }
+        const request: Request = { id: ids++, work }
+        thread.asked = { id: request.id, resolve, reject }
         thread.worker.ref()
-        thread.worker.postMessage(work)
+        thread.worker.postMessage(request)
       })
   })

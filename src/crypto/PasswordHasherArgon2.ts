@@ -1,12 +1,13 @@
 // argon2id on threads of its own. At most `concurrency` hashes run and `queue` wait; one more is refused at once, so that a
 // flood of logins costs its own callers and nobody else's memory or time.
-import { hash, type ParsedHashOptions, parseOptions } from "@node-rs/argon2"
+import { type ParsedHashOptions, parseOptions } from "@node-rs/argon2"
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import type { Password } from "../domain/Password.ts"
 import { argon2Ceiling } from "../domain/PasswordHash.ts"
+import { HasherBusy } from "../domain/Unavailable.ts"
 import { HashOwner, PasswordHasher } from "../services/PasswordHasher.ts"
 import { hashesAtATime, nicenessOn } from "./Concurrency.ts"
-import { makeHashThreads } from "./HashThreads.ts"
+import { makeHashThreads, ThreadLost } from "./HashThreads.ts"
 import type { Work } from "./HashWork.ts"
 import { importedVerification } from "./ImportedHash.ts"
 import { makeTurns } from "./Turns.ts"
@@ -53,6 +54,9 @@ export const isVerifiable = (phc: string): boolean =>
       parsed.parallelism <= argon2Ceiling.parallelism
   )
 
+const lost = (error: ThreadLost) =>
+  Effect.andThen(Effect.logError("A password was not hashed", error), Effect.fail(new HasherBusy()))
+
 export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
   PasswordHasher,
   Effect.gen(function* () {
@@ -60,7 +64,10 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
     const turns = makeTurns(options.concurrency, options.queue)
     const perform = yield* makeHashThreads(options)
     const inTurn = <W extends Work>(work: () => W) =>
-      Effect.flatMap(HashOwner, (owner) => turns(owner, () => perform(work())))
+      HashOwner.pipe(
+        Effect.flatMap((owner) => turns(owner, () => perform(work()))),
+        Effect.catchDefect((defect) => defect instanceof ThreadLost ? lost(defect) : Effect.die(defect))
+      )
     const parameters = {
       algorithm: argon2id,
       version: version13,
@@ -69,7 +76,10 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
       timeCost: options.iterations,
       parallelism: options.parallelism
     }
-    const nobodys = yield* Effect.promise(() => hash("nobody's password", parameters))
+    // Also the proof that there are threads to hash on.
+    const nobodys = yield* Effect.promise(() =>
+      perform({ _tag: "Hash", password: "nobody's password", options: parameters })
+    )
 
     const verify = (phc: string, password: Password) =>
       inTurn(() => ({ _tag: "Argon2", phc, password: Redacted.value(password) }))

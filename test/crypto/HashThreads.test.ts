@@ -1,14 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schedule, Scope } from "effect"
+import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { getPriority } from "node:os"
-import { makeHashThreads } from "../../src/crypto/HashThreads.ts"
+import type { Worker } from "node:worker_threads"
+import { makeHashThreads, ThreadLost } from "../../src/crypto/HashThreads.ts"
 import type { Hashing } from "../../src/crypto/HashWork.ts"
+import { nodePath } from "../e2e/support/Process.ts"
 
 const hashing = (memoryCost: number): Hashing => ({ _tag: "Hash", password: "x", options: { memoryCost, timeCost: 1 } })
 
 /** A niceness by which the threads of this test are known among the others of the process. */
-const ours = 7
+const ours = getPriority() + 7
+
+const onLinux = process.platform === "linux"
 
 /** How nice each thread of this process is. */
 const niceness = (): ReadonlyArray<number> =>
@@ -38,7 +43,7 @@ describe("HashThreads", () => {
       assert.isFalse(yield* verify("y"))
     }).pipe(Effect.scoped))
 
-  describe.runIf(process.platform === "linux" && getPriority() < ours)("on Linux", () => {
+  describe.runIf(onLinux)("on Linux", () => {
     it.live("has as many threads as were wanted at once, gives way with them alone, and ends them", () =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()
@@ -55,20 +60,72 @@ describe("HashThreads", () => {
         yield* until(() => threads() === 0)
       }))
 
-    it.live("leaves them no less nice than the process", () =>
-      Effect.gen(function* () {
-        const perform = yield* makeHashThreads({ niceness: getPriority() - 1 })
-        yield* Effect.promise(() => perform(hashing(64)))
-        assert.strictEqual(threads(getPriority() - 1), 0)
-      }).pipe(Effect.scoped))
+    it("leaves them no less nice than the process, however that was started", () => {
+      const script = `
+        import { Effect, Scope } from "effect"
+        import { readdirSync, readFileSync } from "node:fs"
+        import { makeHashThreads } from ${
+        JSON.stringify(new URL("../../src/crypto/HashThreads.ts", import.meta.url).href)
+      }
+        const perform = await Effect.runPromise(Scope.provide(makeHashThreads({ niceness: ${ours} }), Scope.makeUnsafe()))
+        await perform(${JSON.stringify(hashing(64))})
+        const stats = readdirSync("/proc/self/task").map((thread) =>
+          readFileSync("/proc/self/task/" + thread + "/stat", "latin1").split(") ")[1].split(" ")[16])
+        console.log([...new Set(stats)].join())`
+      const nice = getPriority() + ours + 2
+      const args = ["-n", String(nice - getPriority()), nodePath, "--input-type=module", "--eval", script]
+      assert.strictEqual(execFileSync("nice", args, { encoding: "utf8" }), `${nice}\n`)
+    })
   })
 
-  it.live("fails what is under way when it ends", () =>
+  it.live("answers what is under way when it ends, and what comes later, and keeps no thread", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const perform = yield* Scope.provide(makeHashThreads({ niceness: 0 }), scope)
-      const underWay = perform(hashing(64)).then(() => "done", String)
+      const perform = yield* Scope.provide(makeHashThreads({ niceness: ours }), scope)
+      const underWay = perform(hashing(64))
       yield* Scope.close(scope, Exit.void)
-      assert.match(yield* Effect.promise(() => underWay), /ended/)
+      for (const phc of yield* Effect.promise(() => Promise.all([underWay, perform(hashing(64))]))) {
+        assert.match(phc, /^\$argon2id/)
+      }
+      if (onLinux) yield* until(() => threads() === 0)
     }))
+
+  describe.skipIf("Deno" in globalThis)("a thread", () => {
+    /** The first thread that this starts. */
+    const started = Effect.gen(function* () {
+      const perform = yield* makeHashThreads({ niceness: 0 })
+      const worker = new Promise<Worker>((resolve) => process.once("worker", resolve))
+      const first = perform(hashing(64))
+      return { first, perform, worker: yield* Effect.promise(() => worker) }
+    })
+
+    it.live("that is lost fails its work, and another takes its place", () =>
+      Effect.gen(function* () {
+        const { first, perform, worker } = yield* started
+        yield* Effect.promise(() => worker.terminate())
+        const error = yield* Effect.flip(Effect.tryPromise(() => first))
+        assert.instanceOf(error.cause, ThreadLost)
+        assert.match(yield* Effect.promise(() => perform(hashing(64))), /^\$argon2id/)
+      }).pipe(Effect.scoped))
+
+    it.live("that is lost while it is free is not asked any more", () =>
+      Effect.gen(function* () {
+        const { first, perform, worker } = yield* started
+        yield* Effect.promise(() => first)
+        yield* Effect.promise(() => worker.terminate())
+        assert.match(yield* Effect.promise(() => perform(hashing(64))), /^\$argon2id/)
+      }).pipe(Effect.scoped))
+
+    it.live("is believed nothing but the answer to what it was asked", () =>
+      Effect.gen(function* () {
+        const { first, perform, worker } = yield* started
+        const phc = yield* Effect.promise(() => first)
+        const foreign = [{ id: -1, value: true }, { "watch:import": [] }, "x", undefined, null]
+        for (const message of foreign) worker.emit("message", message)
+        const wrong = perform({ _tag: "Argon2", password: "y", phc })
+        for (const message of foreign) worker.emit("message", message)
+        const right = perform({ _tag: "Argon2", password: "x", phc })
+        assert.deepEqual(yield* Effect.promise(() => Promise.all([wrong, right])), [false, true])
+      }).pipe(Effect.scoped))
+  })
 })

@@ -2,6 +2,7 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import { hash } from "@node-rs/argon2"
 import { Cause, Effect, Exit, Fiber, Layer, Redacted, Schema } from "effect"
 import { inspect } from "node:util"
+import type { Worker } from "node:worker_threads"
 import * as PasswordHasherArgon2 from "../../src/crypto/PasswordHasherArgon2.ts"
 import { Password } from "../../src/domain/Password.ts"
 import { PasswordHasher } from "../../src/services/PasswordHasher.ts"
@@ -217,6 +218,19 @@ describe("PasswordHasherArgon2", () => {
     Effect.gen(function* () {
       const exit = yield* Effect.exit(Effect.scoped(Layer.build(hasherWith({ memoryKiB: 1 }))))
       assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+    }))
+
+  it.effect.skipIf("Deno" in globalThis)("tells whose hash was lost to come again", () =>
+    Effect.gen(function* () {
+      const started = new Promise<Worker>((resolve) => process.once("worker", resolve))
+      yield* Effect.gen(function* () {
+        const hasher = yield* PasswordHasher
+        const thread = yield* Effect.promise(() => started)
+        const hashing = yield* fork(hasher.hash(password("lost")))
+        yield* Effect.promise(() => thread.terminate())
+        assert.strictEqual((yield* Effect.flip(Fiber.join(hashing)))._tag, "HasherBusy")
+        assert.match(yield* hasher.hash(password("found")), /^\$argon2id/)
+      }).pipe(Effect.provide(hasherWith({ memoryKiB: 65_536 })))
     }))
 
   it.effect("shows no password where a call is printed", () =>

@@ -118,7 +118,12 @@ layer(Server.layer({ LIMIT_REFRESH_FAILURES: "1000", LIMIT_LOGIN_ACCOUNT: "10" }
         }
         const [late, later] = yield* bothWays("/api/auth/token", { json: login })
         assert.strictEqual(late!.status, 429)
-        assert.deepEqual({ ...late, headers: {} }, { ...later, headers: {} })
+        const seconds = { "retry-after": "some" }
+        assert.isAbove(Number(late!.headers["retry-after"]), 0)
+        assert.deepEqual({ ...late, headers: { ...late!.headers, ...seconds } }, {
+          ...later,
+          headers: { ...later!.headers, ...seconds }
+        })
       }))
 
     it.effect("refresh, and refuse to, alike", () =>
