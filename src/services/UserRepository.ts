@@ -1,5 +1,6 @@
 import { Context, type Effect, type Option } from "effect"
 import type { SessionId, TenantId, UserId } from "../domain/Ids.ts"
+import type { Claim, RateLimited } from "../domain/RateLimit.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
 import type {
   CustomId,
@@ -49,10 +50,12 @@ export interface Page<A> {
 
 /** A tenant's users. Every method sees one tenant only. */
 export class UserRepository extends Context.Service<UserRepository, {
-  readonly findForLogin: (
+  /** Takes the claims, as `RateLimits.takeAll` does, and finds the account, in one transaction. */
+  readonly beginLogin: (
     appId: string,
-    username: string
-  ) => Effect.Effect<Option.Option<LoginRecord>, StoreUnavailable>
+    username: string,
+    claims: ReadonlyArray<Claim>
+  ) => Effect.Effect<Option.Option<LoginRecord>, RateLimited | StoreUnavailable>
   readonly find: (tenantId: TenantId, userId: UserId) => Effect.Effect<Option.Option<UserRecord>, StoreUnavailable>
   readonly create: (
     tenantId: TenantId,

@@ -3,7 +3,7 @@
 import { Effect, Metric, Option } from "effect"
 import type { TenantId, UserId } from "../../domain/Ids.ts"
 import { InvalidCredentials, type Password } from "../../domain/Password.ts"
-import { nobody, type RateLimited } from "../../domain/RateLimit.ts"
+import { type Claim, nobody, type RateLimited } from "../../domain/RateLimit.ts"
 import type { SignedIn } from "../../domain/Session.ts"
 import { TenantSuspended } from "../../domain/Tenant.ts"
 import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
@@ -35,9 +35,9 @@ export const passwordAuth = Effect.fn("passwordAuth")(function* (login: Login): 
 > {
   const users = yield* UserRepository
   return yield* limitLogins({ account: `${login.appId} ${login.username}`, address: login.address ?? nobody }, {
-    find: users.findForLogin(login.appId, login.username),
+    begin: (claims) => users.beginLogin(login.appId, login.username, claims),
     check: (found) => check(login.password, found),
-    proceed: (account) => signIn(login.password, account)
+    proceed: (account, claims) => signIn(login.password, account, claims)
   })
 })
 
@@ -94,7 +94,8 @@ const check = Effect.fnUntraced(function* (
 
 const signIn = Effect.fnUntraced(function* (
   password: Password,
-  { passwordHash, tenantId, userId }: Account
+  { passwordHash, tenantId, userId }: Account,
+  claims: ReadonlyArray<Claim>
 ): Effect.fn.Return<
   SignedIn,
   InvalidCredentials | TenantSuspended | UserBanned | StoreUnavailable,
@@ -106,7 +107,7 @@ const signIn = Effect.fnUntraced(function* (
   const signedIn = yield* issueTokens(
     tenantId,
     "password",
-    (tokens) => store.openForPassword(tenantId, userId, passwordHash, tokens)
+    (tokens) => store.openForPassword(tenantId, userId, passwordHash, tokens, claims)
   ).pipe(asUser)
   if (hasher.needsRehash(passwordHash)) {
     yield* hasher.hash(password).pipe(
