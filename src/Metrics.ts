@@ -34,10 +34,14 @@ export const refreshes = by(
   ["rotated", "repeated", "replaced", "reused"]
 )
 
-export const passwordChecks = Metric.counter("roomkey_password_checks_total", {
-  description: "Password logins by outcome (right, refused)",
-  incremental: true
-})
+export const passwordChecks = by(
+  Metric.counter("roomkey_password_checks_total", {
+    description: "Password logins by outcome (right, refused)",
+    incremental: true
+  }),
+  "outcome",
+  ["right", "refused"]
+)
 
 export const hashQueue = Metric.gauge("roomkey_hash_queue", {
   description: "Password hashes running or waiting"

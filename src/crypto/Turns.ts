@@ -17,8 +17,8 @@ const patience = "4 seconds"
 const keptFor = 10_000
 
 /**
- * At most `concurrency` pieces of work run, of one owner one less while others come, and `queue` wait. One more fails at once; or, if its owner has fewer waiting
- * than another, the last of the other's.
+ * At most `concurrency` pieces of work run, of one owner one less while others come, and `queue` wait. One more fails at
+ * once; or, if its owner has fewer waiting than another, the last of the other's.
  */
 export const makeTurns = (concurrency: number, queue: number) => {
   let running = 0

@@ -17,6 +17,7 @@ import type { RateLimits } from "../../services/RateLimits.ts"
 import type { TokenCodec } from "../../services/TokenCodec.ts"
 import { TokenStore } from "../../services/TokenStore.ts"
 import { type LoginRecord, UserRepository } from "../../services/UserRepository.ts"
+import { withSpan } from "../Span.ts"
 import { issueTokens } from "./IssueTokens.ts"
 import { limitLogins } from "./LimitLogins.ts"
 
@@ -28,7 +29,7 @@ export interface Login {
   readonly address?: string | undefined
 }
 
-export const passwordAuth = Effect.fn("passwordAuth")(function* (login: Login): Effect.fn.Return<
+export const passwordAuth = Effect.fnUntraced(function* (login: Login): Effect.fn.Return<
   SignedIn,
   InvalidCredentials | RateLimited | TenantSuspended | UserBanned | HasherBusy | StoreUnavailable,
   UserRepository | PasswordHasher | RateLimits | TokenCodec | TokenStore | EventBus | AuditLog
@@ -39,7 +40,7 @@ export const passwordAuth = Effect.fn("passwordAuth")(function* (login: Login): 
     check: (found) => check(login.password, found),
     proceed: (account, claims) => signIn(login.password, account, claims)
   })
-})
+}, withSpan("passwordAuth"))
 
 interface Account {
   readonly tenantId: TenantId
@@ -88,7 +89,7 @@ const check = Effect.fnUntraced(function* (
     yield* failed("user_banned")
     return yield* new UserBanned({ userId: user.id })
   }
-  yield* Metric.update(Metric.withAttributes(passwordChecks, { outcome: "right" }), 1)
+  yield* Metric.update(passwordChecks.right, 1)
   return { tenantId, userId: user.id, passwordHash }
 })
 
@@ -123,6 +124,6 @@ const signIn = Effect.fnUntraced(function* (
   return signedIn
 })
 
-const refused = Metric.update(Metric.withAttributes(passwordChecks, { outcome: "refused" }), 1).pipe(
+const refused = Metric.update(passwordChecks.refused, 1).pipe(
   Effect.andThen(Effect.fail(new InvalidCredentials()))
 )
