@@ -75,8 +75,8 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
             forget([opened.user.id])
             return opened
           }),
-        openForPassword: (tenantId, userId, passwordHash, tokens, claims) =>
-          store.openForPassword(tenantId, userId, passwordHash, tokens, claims).pipe(forgetting(userId)),
+        openForPassword: (tenantId, userId, passwordHash, tokens) =>
+          store.openForPassword(tenantId, userId, passwordHash, tokens).pipe(forgetting(userId)),
         markUsed: (id, digest) => store.markUsed(id, digest).pipe(forgetting(id)),
         rotate: (digest, salt, next) => store.rotate(digest, salt, next).pipe(forgetting(next.sessionId)),
         replaceUnused: (digest, expectedSalt, salt, next) =>

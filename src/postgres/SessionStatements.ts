@@ -5,7 +5,6 @@ import { Schema } from "effect"
 import { type ApiKeyId, AppId, SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { EndReason, type SessionInfo, type SessionRecord } from "../domain/Session.ts"
 import { Metadata } from "../domain/User.ts"
-import { forClaims, givingBack } from "./AllowanceStatements.ts"
 
 const insertSession = (from: string) => `
   insert into sessions (
@@ -137,12 +136,8 @@ select ordinality::int, user_id::float8 as user_id, username, custom_id, picture
   admit_session(user_id, $5::integer, null) as evicted
 from opened join signed_in using (id)`
 
-/**
- * Sign-in by user id. $1-$9 as `openParameters`, $10 tenant, $11 user, $12 the password hash that was verified, then the
- * parameters of the claims that come back. These are last: whoever waits for the user's turn holds none of the rows that
- * others need who come from the same address, and whoever holds one of those waits for no turn.
- */
-export const openForPasswordStatement = forClaims((claims) => `
+/** Sign-in by user id. $1-$9 as `openParameters`, $10 tenant, $11 user, $12 the password hash that was verified. */
+export const openForPasswordStatement = `
 with account as (
   select u.id, u.username, u.custom_id, u.picture_url, u.metadata, u.banned_at is not null as banned,
     t.suspended_at is not null as suspended
@@ -151,12 +146,10 @@ with account as (
 ), admitted as (
   select id from account where not banned and not suspended
 ), opened as (${insertSession("admitted")}
-), answer as materialized (
-  select account.id::float8 as user_id, username, custom_id, picture_url, metadata, banned, suspended,
-    case when opened.user_id is not null then admit_session(opened.user_id, $7::integer, $12) end as evicted
-  from account left join opened on true
-)${claims === 0 ? "" : `, ${givingBack(claims, 12, "answer")}`}
-select * from answer`)
+)
+select account.id::float8 as user_id, username, custom_id, picture_url, metadata, banned, suspended,
+  case when opened.user_id is not null then admit_session(opened.user_id, $7::integer, $12) end as evicted
+from account left join opened on true`
 
 export const PasswordRow = Schema.Struct({
   ...userFields,

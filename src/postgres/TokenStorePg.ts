@@ -11,7 +11,6 @@ import { StoreUnavailable } from "../domain/Unavailable.ts"
 import { CustomIdImmutable, CustomIdTaken, type Profile, UserBanned } from "../domain/User.ts"
 import { Caller } from "../services/Caller.ts"
 import { type Opened, TokenStore } from "../services/TokenStore.ts"
-import { Allowances } from "./Allowances.ts"
 import * as Gather from "./Gather.ts"
 import { Queries, rows, sqlState, uniqueViolation } from "./Query.ts"
 import * as Sessions from "./SessionStatements.ts"
@@ -33,7 +32,6 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
   TokenStore,
   Effect.gen(function* () {
     const { apart, attempt, sql } = yield* Queries
-    const allowances = yield* Allowances
     const policy = yield* SessionPolicy
     const sessionTtl = Duration.toSeconds(policy.sessionTtl)
     const accessTtl = Math.min(Duration.toSeconds(policy.accessTtl), sessionTtl)
@@ -210,24 +208,20 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
             picture_url: profile.pictureUrl,
             metadata: profile.metadata
           }, openAlone(tenantId, apiKeyId, profile, tokens))),
-      openForPassword: Effect.fnUntraced(function* (tenantId, userId, passwordHash, tokens, claims = []) {
-        const caller = yield* Caller
-        const [row] = yield* allowances.giveBackBy(claims, (parameters) =>
-          attempt(
-            "openForPassword",
-            sql.unsafe(Sessions.openForPasswordStatement(claims.length), [
-              ...openParameters(tokens, caller),
-              tenantId,
-              userId,
-              passwordHash,
-              ...parameters
-            ]).pipe(Effect.flatMap(passwordRows)),
-            (error) => wasRefused(error) ? new InvalidCredentials() : undefined,
-            `user ${userId}`
-          )).pipe(
-            // The statement was undone, and with it what it gave back.
-            Effect.tapErrorTag("InvalidCredentials", () => Effect.ignore(allowances.giveBack(claims)))
-          )
+      openForPassword: Effect.fnUntraced(function* (tenantId, userId, passwordHash, tokens) {
+        const [row] = yield* attempt(
+          "openForPassword",
+          sql.unsafe(Sessions.openForPasswordStatement, [
+            ...openParameters(tokens, yield* Caller),
+            tenantId,
+            userId,
+            passwordHash
+          ]).pipe(
+            Effect.flatMap(passwordRows)
+          ),
+          (error) => wasRefused(error) ? new InvalidCredentials() : undefined,
+          `user ${userId}`
+        )
         if (row === undefined) return yield* new InvalidCredentials()
         if (row.suspended) return yield* new TenantSuspended({ tenantId })
         if (row.banned) return yield* new UserBanned({ userId })
@@ -286,7 +280,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
         )
     })
   })
-).pipe(Layer.provide([Queries.layer, Allowances.layer]))
+).pipe(Layer.provide(Queries.layer))
 
 /**
  * What others are told of changed profiles has statements of its own, one at a time: notifying transactions commit one

@@ -7,37 +7,27 @@ import type { Statement } from "effect/sql/Statement"
 import { SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { CustomIdImmutable, CustomIdTaken, Metadata, UsernameTaken, UserNotFound } from "../domain/User.ts"
 import { type LoginRecord, type UserRecord, UserRepository } from "../services/UserRepository.ts"
-import { Allowances } from "./Allowances.ts"
-import { forClaims, Refusal, refusal, taking } from "./AllowanceStatements.ts"
 import { Queries, rows, uniqueViolation } from "./Query.ts"
 
-/** One row. $1 app id, $2 username, then the parameters of the claims. */
-export const beginLoginStatement = forClaims((claims) => `
-with ${taking(claims, 2)}, refusal as (
-${refusal(claims)}
-)
-select refused, millis, t.id::float8 as tenant_id, t.suspended_at is not null as tenant_suspended,
+export const findForLoginStatement = `
+select t.id::float8 as tenant_id, t.suspended_at is not null as tenant_suspended,
   u.id::float8 as user_id, u.banned_at is not null as banned, u.password_hash
-from (select) one
-left join refusal on true
-left join tenants t on t.app_id = $1 and t.deleted_at is null
-left join users u on u.tenant_id = t.id and u.username = $2`)
+from tenants t left join users u on u.tenant_id = t.id and u.username = $2
+where t.app_id = $1 and t.deleted_at is null`
 
 const LoginRow = Schema.Struct({
-  ...Refusal.fields,
-  tenant_id: Schema.NullOr(TenantId),
+  tenant_id: TenantId,
   tenant_suspended: Schema.Boolean,
   user_id: Schema.NullOr(UserId),
   banned: Schema.Boolean,
   password_hash: Schema.NullOr(Schema.String)
 })
 
-const toLogin = (row: typeof LoginRow.Type | undefined): LoginRecord | undefined =>
-  row === undefined || row.tenant_id === null ? undefined : {
-    tenantId: row.tenant_id,
-    tenantSuspended: row.tenant_suspended,
-    user: row.user_id === null ? null : { id: row.user_id, banned: row.banned, passwordHash: row.password_hash }
-  }
+const toLogin = (row: typeof LoginRow.Type): LoginRecord => ({
+  tenantId: row.tenant_id,
+  tenantSuspended: row.tenant_suspended,
+  user: row.user_id === null ? null : { id: row.user_id, banned: row.banned, passwordHash: row.password_hash }
+})
 
 const userColumns = `id::float8 as id, username, custom_id, picture_url, metadata,
   banned_at is not null as banned, password_hash is not null as has_password,
@@ -185,7 +175,6 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
   UserRepository,
   Effect.gen(function* () {
     const { apart, attempt, scanning, sql } = yield* Queries
-    const allowances = yield* Allowances
     const loginRows = rows(LoginRow)
     const userRows = rows(UserRow)
     const createRows = rows(CreateRow)
@@ -214,18 +203,9 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
     })
 
     return UserRepository.of({
-      beginLogin: (appId, username, claims) =>
-        Effect.map(
-          allowances.take(claims, (parameters) =>
-            attempt(
-              "beginLogin",
-              Effect.flatMap(
-                sql.unsafe(beginLoginStatement(claims.length), [appId, username, ...parameters]),
-                loginRows
-              )
-            )),
-          ([row]) => Option.fromUndefinedOr(toLogin(row))
-        ),
+      findForLogin: (appId, username) =>
+        attempt("findForLogin", sql.unsafe(findForLoginStatement, [appId, username]).pipe(Effect.flatMap(loginRows)))
+          .pipe(Effect.map((found) => Option.map(Option.fromUndefinedOr(found[0]), toLogin))),
       find: (tenantId, userId) =>
         attempt("findUser", sql.unsafe(findStatement, [tenantId, userId]).pipe(Effect.flatMap(userRows))).pipe(
           Effect.map((found) => Option.map(Option.fromUndefinedOr(found[0]), toUser))
@@ -313,4 +293,4 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
         ))
     })
   })
-).pipe(Layer.provide([Queries.layer, Allowances.layer]))
+).pipe(Layer.provide(Queries.layer))

@@ -2,7 +2,6 @@ import { Context, type Effect, type Option } from "effect"
 import type { InvalidApiKey } from "../domain/ApiKey.ts"
 import type { ApiKeyId, SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import type { InvalidCredentials } from "../domain/Password.ts"
-import type { Claim } from "../domain/RateLimit.ts"
 import type { EndReason, MintedTokens, SessionInfo, SessionRecord } from "../domain/Session.ts"
 import type { TenantSuspended } from "../domain/Tenant.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
@@ -34,16 +33,12 @@ export class TokenStore extends Context.Service<TokenStore, {
     Opened,
     InvalidApiKey | TenantSuspended | UserBanned | CustomIdTaken | CustomIdImmutable | StoreUnavailable
   >
-  /**
-   * Opens a session for a user whose password hash is still `passwordHash`: `InvalidCredentials` when it no longer is.
-   * Gives `claims` back, whether or not there is a session then; `StoreUnavailable` leaves that open too.
-   */
+  /** Opens a session for a user whose password hash is still `passwordHash`: `InvalidCredentials` when it no longer is. */
   readonly openForPassword: (
     tenantId: TenantId,
     userId: UserId,
     passwordHash: string,
-    tokens: MintedTokens,
-    claims?: ReadonlyArray<Claim>
+    tokens: MintedTokens
   ) => Effect.Effect<Opened, InvalidCredentials | TenantSuspended | UserBanned | StoreUnavailable>
   readonly find: (sessionId: SessionId) => Effect.Effect<Option.Option<SessionRecord>, StoreUnavailable>
   /** `find` for many, in one round trip; ids that name nothing are left out. */

@@ -1,6 +1,5 @@
 import { Context, type Effect, type Option } from "effect"
 import type { SessionId, TenantId, UserId } from "../domain/Ids.ts"
-import type { Claim, RateLimited } from "../domain/RateLimit.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
 import type {
   CustomId,
@@ -50,12 +49,10 @@ export interface Page<A> {
 
 /** A tenant's users. Every method sees one tenant only. */
 export class UserRepository extends Context.Service<UserRepository, {
-  /** Takes the claims, as `RateLimits.takeAll` does, and finds the account, in one transaction. */
-  readonly beginLogin: (
+  readonly findForLogin: (
     appId: string,
-    username: string,
-    claims: ReadonlyArray<Claim>
-  ) => Effect.Effect<Option.Option<LoginRecord>, RateLimited | StoreUnavailable>
+    username: string
+  ) => Effect.Effect<Option.Option<LoginRecord>, StoreUnavailable>
   readonly find: (tenantId: TenantId, userId: UserId) => Effect.Effect<Option.Option<UserRecord>, StoreUnavailable>
   readonly create: (
     tenantId: TenantId,

@@ -2,7 +2,8 @@
 // all. An attempt is paid for before the password is looked at, so that a hundred at once are not one; whatever turns out
 // to be no wrong guess is given back.
 import { Effect } from "effect"
-import type { Claim } from "../../domain/RateLimit.ts"
+import type { Claim, RateLimited } from "../../domain/RateLimit.ts"
+import type { StoreUnavailable } from "../../domain/Unavailable.ts"
 import { RateLimits } from "../../services/RateLimits.ts"
 
 /** `address` is the client's; `account` names what is guessed at. */
@@ -12,8 +13,9 @@ export interface Attempt {
 }
 
 /**
- * Pays for an attempt and checks the guess. `begin` takes the claims, and `proceed`, after a right guess, gives them back
- * whatever becomes of it.
+ * Finds the account, checks the guess, and goes on when it was right. The account is looked for while the attempt is paid
+ * for, and what follows a right guess is done while the attempt is given back: the store is waited for twice, not four
+ * times.
  */
 export const limitLogins = Effect.fnUntraced(function* <
   Account,
@@ -26,24 +28,22 @@ export const limitLogins = Effect.fnUntraced(function* <
   R2,
   R3
 >(attempt: Attempt, login: {
-  readonly begin: (claims: ReadonlyArray<Claim>) => Effect.Effect<Account, E1, R1>
+  readonly find: Effect.Effect<Account, E1, R1>
   readonly check: (account: Account) => Effect.Effect<Right, E2, R2>
-  readonly proceed: (right: Right, claims: ReadonlyArray<Claim>) => Effect.Effect<A, E3, R3>
-}): Effect.fn.Return<A, E1 | E2 | E3, R1 | R2 | R3 | RateLimits> {
+  readonly proceed: (right: Right) => Effect.Effect<A, E3, R3>
+}): Effect.fn.Return<A, E1 | E2 | E3 | RateLimited | StoreUnavailable, R1 | R2 | R3 | RateLimits> {
   const limits = yield* RateLimits
   // The account first: hammering one that is shut costs the address, and whoever shares it, nothing more.
   const claims: ReadonlyArray<Claim> = [
     { action: "login_account", subject: `${attempt.account} ${attempt.address}` },
     { action: "login_address", subject: attempt.address }
   ]
-  const account = yield* login.begin(claims)
+  const giveBack = Effect.ignore(limits.giveBack(claims))
+  const [, account] = yield* Effect.all([limits.takeAll(claims), login.find], { concurrency: 2 })
   const right = yield* login.check(account).pipe(
     // A database that was away is not asked to take anything back: the caller waits for an answer.
-    Effect.tapError(({ _tag }) =>
-      _tag === "InvalidCredentials" || _tag === "StoreUnavailable"
-        ? Effect.void
-        : Effect.ignore(limits.giveBack(claims))
-    )
+    Effect.tapError(({ _tag }) => _tag === "InvalidCredentials" || _tag === "StoreUnavailable" ? Effect.void : giveBack)
   )
-  return yield* login.proceed(right, claims)
+  const [exit] = yield* Effect.all([Effect.exit(login.proceed(right)), giveBack], { concurrency: 2 })
+  return yield* exit
 })

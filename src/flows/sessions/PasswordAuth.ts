@@ -3,7 +3,7 @@
 import { Effect, Metric, Option } from "effect"
 import type { TenantId, UserId } from "../../domain/Ids.ts"
 import { InvalidCredentials, type Password } from "../../domain/Password.ts"
-import { type Claim, nobody, type RateLimited } from "../../domain/RateLimit.ts"
+import { nobody, type RateLimited } from "../../domain/RateLimit.ts"
 import type { SignedIn } from "../../domain/Session.ts"
 import { TenantSuspended } from "../../domain/Tenant.ts"
 import type { HasherBusy, StoreUnavailable } from "../../domain/Unavailable.ts"
@@ -36,9 +36,9 @@ export const passwordAuth = Effect.fnUntraced(function* (login: Login): Effect.f
 > {
   const users = yield* UserRepository
   return yield* limitLogins({ account: `${login.appId} ${login.username}`, address: login.address ?? nobody }, {
-    begin: (claims) => users.beginLogin(login.appId, login.username, claims),
+    find: users.findForLogin(login.appId, login.username),
     check: (found) => check(login.password, found),
-    proceed: (account, claims) => signIn(login.password, account, claims)
+    proceed: (account) => signIn(login.password, account)
   })
 }, withSpan("passwordAuth"))
 
@@ -95,8 +95,7 @@ const check = Effect.fnUntraced(function* (
 
 const signIn = Effect.fnUntraced(function* (
   password: Password,
-  { passwordHash, tenantId, userId }: Account,
-  claims: ReadonlyArray<Claim>
+  { passwordHash, tenantId, userId }: Account
 ): Effect.fn.Return<
   SignedIn,
   InvalidCredentials | TenantSuspended | UserBanned | StoreUnavailable,
@@ -108,7 +107,7 @@ const signIn = Effect.fnUntraced(function* (
   const signedIn = yield* issueTokens(
     tenantId,
     "password",
-    (tokens) => store.openForPassword(tenantId, userId, passwordHash, tokens, claims)
+    (tokens) => store.openForPassword(tenantId, userId, passwordHash, tokens)
   ).pipe(asUser)
   if (hasher.needsRehash(passwordHash)) {
     yield* hasher.hash(password).pipe(

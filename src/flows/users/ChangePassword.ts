@@ -8,7 +8,7 @@ import type { CommonPasswords } from "../../services/CommonPasswords.ts"
 import { AuditLog } from "../../services/AuditLog.ts"
 import { EventBus } from "../../services/EventBus.ts"
 import { HashOwner, PasswordHasher } from "../../services/PasswordHasher.ts"
-import { RateLimits } from "../../services/RateLimits.ts"
+import type { RateLimits } from "../../services/RateLimits.ts"
 import type { TenantRepository } from "../../services/TenantRepository.ts"
 import { UserRepository } from "../../services/UserRepository.ts"
 import { limitLogins } from "../sessions/LimitLogins.ts"
@@ -24,14 +24,11 @@ export const changePassword = Effect.fn("changePassword")(function* (
   UserRepository | TenantRepository | CommonPasswords | PasswordHasher | RateLimits | EventBus | AuditLog
 > {
   const users = yield* UserRepository
-  const limits = yield* RateLimits
   // A stolen session is no better place to guess the password than the login.
   yield* limitLogins({ account: `user ${principal.user.id}`, address: change.address ?? nobody }, {
-    begin: (claims) =>
-      Effect.andThen(limits.takeAll(claims), users.findPasswordHash(principal.tenantId, principal.user.id)),
+    find: users.findPasswordHash(principal.tenantId, principal.user.id),
     check: (hash) => check(principal, change.current, hash),
-    proceed: (hash, claims) =>
-      Effect.andThen(Effect.ignore(limits.giveBack(claims)), replace(principal, hash, change.next))
+    proceed: (hash) => replace(principal, hash, change.next)
   })
 })
 

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto"
 import { join } from "node:path"
 import * as Sessions from "../../../src/postgres/SessionStatements.ts"
-import { beginLoginStatement } from "../../../src/postgres/UserRepositoryPg.ts"
+import { findForLoginStatement } from "../../../src/postgres/UserRepositoryPg.ts"
 import type { Bench, Subject } from "../Bench.ts"
 import { type Call, measureCall, request } from "../Load.ts"
 import type { Postgres } from "../Postgres.ts"
@@ -110,7 +110,6 @@ const statements = async (postgres: Postgres, { database, tenant }: Grown) => {
   const some = digestOf(accessSecret)
   const opened = ["gen_random_uuid()", some, some, "3600", "3600", "3600", "100", "null", "null"]
   const pair = [session, some, some, some, some, "3600", "3600", "null", "null"]
-  const claims = ["'account'", "10", "90", "'address'", "100", "9"]
   const id = String(tenant.id)
   return {
     find: [Sessions.findStatement, [session]],
@@ -119,7 +118,7 @@ const statements = async (postgres: Postgres, { database, tenant }: Grown) => {
       Sessions.openForProfileStatement,
       [...opened, `'${key![0]}'`, id, name, "'custom'", "'https://example.com'", "'{}'"]
     ],
-    openForPassword: [Sessions.openForPasswordStatement(2), [...opened, id, user, "'hash'", ...claims]],
+    openForPassword: [Sessions.openForPasswordStatement, [...opened, id, user, "'hash'"]],
     markUsed: [Sessions.markUsedStatement, [session, some]],
     rotate: [Sessions.rotateStatement, [...pair, "30"]],
     replaceUnused: [Sessions.replaceUnusedStatement, [...pair, some]],
@@ -128,7 +127,7 @@ const statements = async (postgres: Postgres, { database, tenant }: Grown) => {
     endAll: [Sessions.endAllStatement, ["'revoked'", id, user, "null"]],
     endWithin: [Sessions.endWithinStatement, ["'revoked'", id, user, session]],
     createUser: [Sessions.createUserStatement, [id, "'somebody'", "'custom'", "null", "null"]],
-    beginLogin: [beginLoginStatement(2), [`'${tenant.app_id}'`, name, ...claims]]
+    findForLogin: [findForLoginStatement, [`'${tenant.app_id}'`, name]]
   } as const satisfies Record<string, readonly [string, ReadonlyArray<string>]>
 }
 
