@@ -11,11 +11,11 @@ export interface ThreadOptions {
 }
 
 export interface Request {
-  readonly id: number
+  readonly id: string
   readonly work: Work
 }
 
-export type Reply = { readonly id: number } & ({ readonly value: string | boolean } | { readonly error: unknown })
+export type Reply = { readonly id: string } & ({ readonly value: string | boolean } | { readonly error: unknown })
 
 const { compileCache, niceness }: ThreadOptions = workerData
 

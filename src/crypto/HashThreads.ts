@@ -2,7 +2,9 @@
 // thread has slept longest, and the kernel would move it to a processor that is free only after it has waited for one
 // that is not; and files and names would wait behind hashes.
 import { Effect, type Scope } from "effect"
+import { randomBytes } from "node:crypto"
 import * as Module from "node:module"
+import { dirname } from "node:path"
 import { Worker } from "node:worker_threads"
 import type { Reply, Request, ThreadOptions } from "./HashThread.ts"
 import type { Answer, Work } from "./HashWork.ts"
@@ -15,7 +17,7 @@ const program = new URL(`./HashThread${extension}`, import.meta.url)
 export class ThreadLost extends Error {}
 
 interface Asked {
-  readonly id: number
+  readonly id: string
   readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
 }
@@ -29,9 +31,10 @@ const isReply = (message: unknown, { id }: Asked): message is Reply =>
   typeof message === "object" && message !== null && "id" in message && message.id === id
 
 const compileCache = (): string | undefined => {
-  // Deno has no such function.
+  // Deno has no such function. Each version of Node has a folder of its own in the one that was named.
   const { getCompileCacheDir }: Partial<typeof Module> = Module
-  return getCompileCacheDir?.()
+  const folder = getCompileCacheDir?.()
+  return folder === undefined ? undefined : dirname(folder)
 }
 
 /**
@@ -43,7 +46,9 @@ export const makeHashThreads = (
   { niceness }: Pick<ThreadOptions, "niceness">
 ): Effect.Effect<<W extends Work>(work: W) => Promise<Answer<W>>, never, Scope.Scope> =>
   Effect.gen(function* () {
-    let ids = 0
+    /** Nobody else on the same port has an id that begins with this. */
+    const mark = randomBytes(16).toString("hex")
+    let asked = 0
     let closed = false
     const free: Array<Thread> = []
     const end = ({ worker }: Thread) => void worker.terminate()
@@ -57,8 +62,8 @@ export const makeHashThreads = (
 
     const start = (): Thread => {
       const workerData: ThreadOptions = { niceness, compileCache: compileCache() }
-      // Neither the secrets of the environment nor what the process was told to load at its start are for it.
-      const worker = new Worker(program, { name: "roomkey-hash", workerData, env: {}, execArgv: [] })
+      // Flags such as `--eval` are about the program, not about its threads.
+      const worker = new Worker(program, { name: "roomkey-hash", workerData, execArgv: [] })
       const thread: Thread = { worker, asked: undefined }
       // Others may speak over the same port, such as a runtime that watches its files.
       worker.on("message", (message: unknown) => {
@@ -84,11 +89,19 @@ export const makeHashThreads = (
       return thread
     }
 
+    const startOrFail = (): Thread => {
+      try {
+        return start()
+      } catch (cause) {
+        throw new ThreadLost("A thread for hashes could not be started", { cause })
+      }
+    }
+
     return (work) =>
       new Promise((resolve, reject) => {
         // The one that has just been free, whose processor is free too.
-        const thread = free.pop() ?? start()
-        const request: Request = { id: ids++, work }
+        const thread = free.pop() ?? startOrFail()
+        const request: Request = { id: `${mark} ${asked++}`, work }
         thread.asked = { id: request.id, resolve, reject }
         thread.worker.ref()
         thread.worker.postMessage(request)

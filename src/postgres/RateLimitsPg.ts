@@ -53,12 +53,15 @@ const takeStatement = forClaims((index) => {
 
 const TakeRow = Schema.Struct({ index: Schema.Finite, refused: Schema.Boolean, millis: Schema.Finite })
 
-/** Moves the end of the window back too; a window that is over stays over. */
+/**
+ * Moves the end of the window back too; a window that is over stays over. One that comes back after a refusal is there for
+ * the next.
+ */
 const giveBackStatement = forClaims((index) => {
   const [key, limit, seconds] = parametersOf(index)
   return `claim_${index} as (
   update rate_limits set
-    count = least(count - 1, ${limit}::bigint + 1), expires_at = expires_at - make_interval(secs => ${seconds}::float8)
+    count = least(count, ${limit}::bigint) - 1, expires_at = expires_at - make_interval(secs => ${seconds}::float8)
   where key = ${key}::text
   ${index === 0 ? "" : `and (select count(*) from claim_${index - 1}) is not null`}
   returning 1

@@ -31,6 +31,12 @@ const threads = (nice = ours): number => niceness().filter((of) => of === nice).
 const until = (condition: () => boolean) =>
   Effect.repeat(Effect.sync(condition), { until: (holds) => holds, schedule: Schedule.spaced("5 millis") })
 
+/** The beginning of a program of its own. */
+const pool = `
+  import { Effect, Scope } from "effect"
+  import { makeHashThreads } from ${JSON.stringify(new URL("../../src/crypto/HashThreads.ts", import.meta.url).href)}
+  const perform = await Effect.runPromise(Scope.provide(makeHashThreads({ niceness: ${ours} }), Scope.makeUnsafe()))`
+
 describe("HashThreads", () => {
   it.live("answers what was asked, and what went wrong, on the same thread", () =>
     Effect.gen(function* () {
@@ -90,6 +96,16 @@ describe("HashThreads", () => {
       if (onLinux) yield* until(() => threads() === 0)
     }))
 
+  it("says so when no thread can be started", () => {
+    const script = `${pool}
+      console.log(await perform(${
+      JSON.stringify(hashing(64))
+    }).catch(({ constructor, message }) => constructor.name + message))`
+    const args = ["--permission", "--allow-fs-read=*", "--allow-addons", "--input-type=module", "--eval", script]
+    const said = execFileSync(nodePath, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
+    assert.match(said, /^ThreadLost.*could not be started/)
+  })
+
   describe.skipIf("Deno" in globalThis)("a thread", () => {
     /** The first thread that this starts. */
     const started = Effect.gen(function* () {
@@ -120,7 +136,7 @@ describe("HashThreads", () => {
       Effect.gen(function* () {
         const { first, perform, worker } = yield* started
         const phc = yield* Effect.promise(() => first)
-        const foreign = [{ id: -1, value: true }, { "watch:import": [] }, "x", undefined, null]
+        const foreign = [{ id: 1, value: true }, { id: "1", value: true }, { "watch:import": [] }, "x", undefined, null]
         for (const message of foreign) worker.emit("message", message)
         const wrong = perform({ _tag: "Argon2", password: "y", phc })
         for (const message of foreign) worker.emit("message", message)

@@ -79,6 +79,34 @@ layer(Server.layer(limits), { excludeTestServices: true, timeout: "60 seconds" }
       for (let time = 0; time < 8; time++) assert.strictEqual((yield* login(password, "203.0.113.3")).status, 200)
     }))
 
+  it.effect("are not used up by who knows the password and is banned", () =>
+    Effect.gen(function* () {
+      const { api_key, login } = yield* fresh
+      const { body } = yield* login(password, "203.0.113.32")
+      const path = `/api/tenant/users/${body.user.id}`
+      yield* call("PATCH", path, { bearer: api_key, json: { banned: true } })
+      for (let time = 0; time < 8; time++) {
+        assert.strictEqual(codeOf(yield* login(password, "203.0.113.32")), "user_banned")
+      }
+    }))
+
+  it.effect("are used up by wrong guesses at a change of the password, and by no others", () =>
+    Effect.gen(function* () {
+      const { login } = yield* fresh
+      const { body } = yield* login(password, "203.0.113.33")
+      const change = (current_password: string) =>
+        call("POST", "/api/me/password", {
+          bearer: body.token,
+          json: { current_password, new_password: "short" },
+          headers: { "x-forwarded-for": "203.0.113.33" }
+        })
+      for (let time = 0; time < 8; time++) assert.strictEqual(codeOf(yield* change(password)), "invalid_request")
+      for (let guess = 0; guess < 3; guess++) {
+        assert.strictEqual(codeOf(yield* change("wrong guess")), "invalid_credentials")
+      }
+      isLimited(yield* change(password))
+    }))
+
   it.effect("let an owner in again whose right logins came more at once than may fail", () =>
     Effect.gen(function* () {
       const { login } = yield* fresh

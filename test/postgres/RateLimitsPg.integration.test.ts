@@ -47,6 +47,18 @@ layer(World.layer({ LIMIT_LOGIN_ACCOUNT: "2", LIMIT_LOGIN_ADDRESS: "3" }), { exc
         yield* Effect.flip(limits.take("login_account", "eve"))
       }))
 
+    it.effect("grants what comes back after a refusal, and no more", () =>
+      Effect.gen(function* () {
+        const limits = yield* RateLimits
+        for (let time = 0; time < 2; time++) yield* limits.take("login_account", "dora")
+        for (let time = 0; time < 2; time++) {
+          yield* Effect.flip(limits.take("login_account", "dora"))
+          yield* limits.giveBack([account("dora")])
+          yield* limits.take("login_account", "dora")
+        }
+        yield* Effect.flip(limits.take("login_account", "dora"))
+      }))
+
     it.effect("gives nobody more than was taken, nor back what is over", () =>
       Effect.gen(function* () {
         const limits = yield* RateLimits
