@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Schedule, Scope } from "effect"
 import { execFileSync } from "node:child_process"
-import { readdirSync, readFileSync } from "node:fs"
 import { getPriority } from "node:os"
 import type { Worker } from "node:worker_threads"
 import { makeHashThreads, ThreadLost } from "../../src/crypto/HashThreads.ts"
 import type { Hashing } from "../../src/crypto/HashWork.ts"
 import { nodePath } from "../e2e/support/Process.ts"
+import { niceness } from "../support/Niceness.ts"
 
 const hashing = (memoryCost: number): Hashing => ({ _tag: "Hash", password: "x", options: { memoryCost, timeCost: 1 } })
 
@@ -15,21 +15,13 @@ const ours = getPriority() + 7
 
 const onLinux = process.platform === "linux"
 
-/** How nice each thread of this process is. */
-const niceness = (): ReadonlyArray<number> =>
-  readdirSync("/proc/self/task").flatMap((thread) => {
-    try {
-      const stat = readFileSync(`/proc/self/task/${thread}/stat`, "latin1")
-      return [Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16])]
-    } catch {
-      return []
-    }
-  })
-
-const threads = (nice = ours): number => niceness().filter((of) => of === nice).length
+const threads = (): number => niceness().filter((nice) => nice === ours).length
 
 const until = (condition: () => boolean) =>
   Effect.repeat(Effect.sync(condition), { until: (holds) => holds, schedule: Schedule.spaced("5 millis") })
+
+/** A scope that a test closes when it likes, and that is closed in any case. */
+const closed = Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
 
 /** The beginning of a program of its own. */
 const pool = `
@@ -52,19 +44,19 @@ describe("HashThreads", () => {
   describe.runIf(onLinux)("on Linux", () => {
     it.live("has as many threads as were wanted at once, gives way with them alone, and ends them", () =>
       Effect.gen(function* () {
-        const scope = yield* Scope.make()
+        const scope = yield* closed
         const perform = yield* Scope.provide(makeHashThreads({ niceness: ours }), scope)
-        const before = threads(getPriority())
+        const priority = getPriority()
         for (let time = 0; time < 3; time++) yield* Effect.promise(() => perform(hashing(64)))
         assert.strictEqual(threads(), 1)
         const both = () => Effect.promise(() => Promise.all([perform(hashing(64)), perform(hashing(64))]))
         yield* both()
         yield* both()
         assert.strictEqual(threads(), 2)
-        assert.isAtLeast(threads(getPriority()), before)
+        assert.strictEqual(getPriority(), priority)
         yield* Scope.close(scope, Exit.void)
         yield* until(() => threads() === 0)
-      }))
+      }).pipe(Effect.scoped))
 
     it("leaves them no less nice than the process, however that was started", () => {
       const script = `
@@ -86,7 +78,7 @@ describe("HashThreads", () => {
 
   it.live("answers what is under way when it ends, and what comes later, and keeps no thread", () =>
     Effect.gen(function* () {
-      const scope = yield* Scope.make()
+      const scope = yield* closed
       const perform = yield* Scope.provide(makeHashThreads({ niceness: ours }), scope)
       const underWay = perform(hashing(64))
       yield* Scope.close(scope, Exit.void)
@@ -94,7 +86,7 @@ describe("HashThreads", () => {
         assert.match(phc, /^\$argon2id/)
       }
       if (onLinux) yield* until(() => threads() === 0)
-    }))
+    }).pipe(Effect.scoped))
 
   it("says so when no thread can be started", () => {
     const script = `${pool}
