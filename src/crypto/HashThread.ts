@@ -31,11 +31,14 @@ const giveWay = (): void => {
 }
 
 if (compileCache !== undefined) Module.enableCompileCache(compileCache)
-const { perform } = await import("./HashWork.ts")
-// Not before: what is loaded may start the runtime's own pool, whose threads would be as nice.
-giveWay()
 
-const reply = ({ id, work }: Request): Reply => {
+const loaded = import("./HashWork.ts").then(({ perform }) => {
+  // Not before: what is loaded may start the runtime's own pool, whose threads would be as nice.
+  giveWay()
+  return perform
+})
+
+const reply = ({ id, work }: Request, perform: (work: Work) => string | boolean): Reply => {
   try {
     return { id, value: perform(work) }
   } catch (error) {
@@ -43,4 +46,7 @@ const reply = ({ id, work }: Request): Reply => {
   }
 }
 
-parentPort!.on("message", (request: Request) => parentPort!.postMessage(reply(request)))
+// Before anything is awaited: under Deno a message that comes while nobody listens is lost.
+parentPort!.on("message", (request: Request) => {
+  void loaded.then((perform) => parentPort!.postMessage(reply(request, perform)))
+})
