@@ -1,6 +1,6 @@
 // argon2id on threads of its own. At most `concurrency` hashes run and `queue` wait; one more is refused at once, so that a
 // flood of logins costs its own callers and nobody else's memory or time.
-import { type ParsedHashOptions, parseOptions } from "@node-rs/argon2"
+import { hash, type ParsedHashOptions, parseOptions } from "@node-rs/argon2"
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import type { Password } from "../domain/Password.ts"
 import { argon2Ceiling } from "../domain/PasswordHash.ts"
@@ -76,10 +76,8 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
       timeCost: options.iterations,
       parallelism: options.parallelism
     }
-    // Also the proof that there are threads to hash on.
-    const nobodys = yield* Effect.promise(() =>
-      perform({ _tag: "Hash", password: "nobody's password", options: parameters })
-    )
+    // On the runtime's own pool: a start does not wait for a thread.
+    const nobodys = yield* Effect.promise(() => hash("nobody's password", parameters))
 
     const verify = (phc: string, password: Password) =>
       inTurn(() => ({ _tag: "Argon2", phc, password: Redacted.value(password) }))

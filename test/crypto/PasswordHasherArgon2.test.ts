@@ -225,8 +225,8 @@ describe("PasswordHasherArgon2", () => {
       const started = new Promise<Worker>((resolve) => process.once("worker", resolve))
       yield* Effect.gen(function* () {
         const hasher = yield* PasswordHasher
-        const thread = yield* Effect.promise(() => started)
         const hashing = yield* fork(hasher.hash(password("lost")))
+        const thread = yield* Effect.promise(() => started)
         yield* Effect.promise(() => thread.terminate())
         assert.strictEqual((yield* Effect.flip(Fiber.join(hashing)))._tag, "HasherBusy")
         assert.match(yield* hasher.hash(password("found")), /^\$argon2id/)
