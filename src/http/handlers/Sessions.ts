@@ -95,15 +95,10 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
         ),
         Effect.map(toSignedIn),
         Effect.catchTags({
-          RateLimited: tooMany,
+          ...logInProblems,
           RegistrationDisabled: () => new Problems.RegistrationDisabled({}),
-          TenantSuspended: () => new Problems.TenantSuspended({}),
           UsernameTaken: () => new Problems.UsernameTaken({}),
-          WeakPassword: weakPassword("password"),
-          InvalidCredentials: () => new Problems.InvalidCredentials({}),
-          UserBanned: () => new Problems.UserBanned({}),
-          HasherBusy: () => new Problems.Unavailable({}),
-          StoreUnavailable: () => new Problems.Unavailable({})
+          WeakPassword: weakPassword("password")
         })
       ),
     mySessions: Effect.fnUntraced(function* () {
