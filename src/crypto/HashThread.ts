@@ -1,13 +1,11 @@
-// What runs in each thread of HashThreads.ts.
-import * as Module from "node:module"
+// What runs in each thread of HashThreads.ts. It awaits nothing before it listens: under Deno a message that comes while
+// nobody does is lost.
 import { getPriority, setPriority } from "node:os"
 import { parentPort, workerData } from "node:worker_threads"
-import type { Work } from "./HashWork.ts"
+import { perform, type Work } from "./HashWork.ts"
 
 export interface ThreadOptions {
   readonly niceness: number
-  /** The folder of what was compiled before, if there is one. */
-  readonly compileCache: string | undefined
 }
 
 export interface Request {
@@ -17,10 +15,8 @@ export interface Request {
 
 export type Reply = { readonly id: string } & ({ readonly value: string | boolean } | { readonly error: unknown })
 
-const { compileCache, niceness }: ThreadOptions = workerData
-
 /** Only Linux has a priority for each thread; where a sandbox forbids to lower it, hashes come when they come. */
-const giveWay = (): void => {
+const giveWay = ({ niceness }: ThreadOptions): void => {
   if (process.platform !== "linux") return
   try {
     // Who started the process may have made it nicer still.
@@ -30,15 +26,7 @@ const giveWay = (): void => {
   }
 }
 
-if (compileCache !== undefined) Module.enableCompileCache(compileCache)
-
-const loaded = import("./HashWork.ts").then(({ perform }) => {
-  // Not before: what is loaded may start the runtime's own pool, whose threads would be as nice.
-  giveWay()
-  return perform
-})
-
-const reply = ({ id, work }: Request, perform: (work: Work) => string | boolean): Reply => {
+const reply = ({ id, work }: Request): Reply => {
   try {
     return { id, value: perform(work) }
   } catch (error) {
@@ -46,7 +34,6 @@ const reply = ({ id, work }: Request, perform: (work: Work) => string | boolean)
   }
 }
 
-// Before anything is awaited: under Deno a message that comes while nobody listens is lost.
-parentPort!.on("message", (request: Request) => {
-  void loaded.then((perform) => parentPort!.postMessage(reply(request, perform)))
-})
+// Once all is loaded, which may start the runtime's own pool: its threads would be as nice.
+giveWay(workerData)
+parentPort!.on("message", (request: Request) => parentPort!.postMessage(reply(request)))

@@ -3,8 +3,6 @@
 // that is not; and files and names would wait behind hashes.
 import { Effect, type Scope } from "effect"
 import { randomBytes } from "node:crypto"
-import * as Module from "node:module"
-import { dirname } from "node:path"
 import { Worker } from "node:worker_threads"
 import type { Reply, Request, ThreadOptions } from "./HashThread.ts"
 import type { Answer, Work } from "./HashWork.ts"
@@ -30,20 +28,13 @@ interface Thread {
 const isReply = (message: unknown, { id }: Asked): message is Reply =>
   typeof message === "object" && message !== null && "id" in message && message.id === id
 
-const compileCache = (): string | undefined => {
-  // Deno has no such function. Each version of Node has a folder of its own in the one that was named.
-  const { getCompileCacheDir }: Partial<typeof Module> = Module
-  const folder = getCompileCacheDir?.()
-  return folder === undefined ? undefined : dirname(folder)
-}
-
 /**
  * Does a piece of work on a thread that is free, or on a new one: there are as many as were ever wanted at once. What the
  * work throws rejects the promise; so does `ThreadLost`. What is under way when the scope closes is still answered, and
  * its thread ends then.
  */
 export const makeHashThreads = (
-  { niceness }: Pick<ThreadOptions, "niceness">
+  { niceness }: ThreadOptions
 ): Effect.Effect<<W extends Work>(work: W) => Promise<Answer<W>>, never, Scope.Scope> =>
   Effect.gen(function* () {
     /** Nobody else on the same port has an id that begins with this. */
@@ -61,7 +52,7 @@ export const makeHashThreads = (
     )
 
     const start = (): Thread => {
-      const workerData: ThreadOptions = { niceness, compileCache: compileCache() }
+      const workerData: ThreadOptions = { niceness }
       // Flags such as `--eval` are about the program, not about its threads.
       const worker = new Worker(program, { name: "roomkey-hash", workerData, execArgv: [] })
       const thread: Thread = { worker, asked: undefined }
