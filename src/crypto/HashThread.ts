@@ -34,6 +34,24 @@ const reply = ({ id, work }: Request): Reply => {
   }
 }
 
+/** Milliseconds after which what is done waits no longer for the rest of what was asked at once. */
+const longEnough = 100
+
+/** The answers to what was asked at once leave together, for whoever gets them. */
+const replyTo = (requests: ReadonlyArray<Request>): void => {
+  let replies: Array<Reply> = []
+  let since = performance.now()
+  for (const request of requests) {
+    replies.push(reply(request))
+    const now = performance.now()
+    if (now - since < longEnough) continue
+    parentPort!.postMessage(replies)
+    replies = []
+    since = now
+  }
+  if (replies.length > 0) parentPort!.postMessage(replies)
+}
+
 // Once all is loaded, which may start the runtime's own pool: its threads would be as nice.
 giveWay(workerData)
-parentPort!.on("message", (request: Request) => parentPort!.postMessage(reply(request)))
+parentPort!.on("message", replyTo)

@@ -1,53 +1,58 @@
 // Threads that do nothing but hash. On the pool that the runtime keeps for all native work, each hash would go to whichever
 // thread has slept longest, and the kernel would move it to a processor that is free only after it has waited for one
 // that is not; and files and names would wait behind hashes.
-import { Effect, type Scope } from "effect"
+import { Data, Effect, type Scope } from "effect"
 import { randomBytes } from "node:crypto"
 import { Worker } from "node:worker_threads"
 import type { Reply, Request, ThreadOptions } from "./HashThread.ts"
 import type { Answer, Work } from "./HashWork.ts"
+import type { Perform, Turn } from "./Turns.ts"
 
 /** `.ts` in the sources, `.js` in the published package: the thread is what this module is. */
 const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."))
 const program = new URL(`./HashThread${extension}`, import.meta.url)
 
 /** A thread that could not be started, or ended before it had answered. */
-export class ThreadLost extends Error {}
+export class ThreadLost extends Data.TaggedError("ThreadLost")<{ readonly cause: unknown }> {}
 
 interface Asked {
   readonly id: string
-  readonly resolve: (value: never) => void
-  readonly reject: (error: unknown) => void
+  readonly settle: Turn<never, Answer<Work>, ThreadLost>["settle"]
 }
 
 interface Thread {
   readonly worker: Worker
-  asked: Asked | undefined
+  /** What it has not answered yet, in the order of its answers. */
+  asked: ReadonlyArray<Asked>
+  free: () => void
 }
 
-const isReply = (message: unknown, { id }: Asked): message is Reply =>
-  typeof message === "object" && message !== null && "id" in message && message.id === id
+const areReplies = (message: unknown, asked: ReadonlyArray<Asked>): message is ReadonlyArray<Reply> =>
+  Array.isArray(message) && message.length <= asked.length &&
+  message.every((reply: unknown, index) =>
+    typeof reply === "object" && reply !== null && "id" in reply && reply.id === asked[index]!.id
+  )
 
 /**
- * Does a piece of work on a thread that is free, or on a new one: there are as many as were ever wanted at once. What the
- * work throws rejects the promise; so does `ThreadLost`. What is under way when the scope closes is still answered, and
- * its thread ends then.
+ * Does several pieces of work, one after another, on a thread that is free, or on a new one: there are as many as were
+ * ever wanted at once. What the work throws is a defect. What is under way when the scope closes is still answered, and its
+ * thread ends then. The work is said when it begins, with what is secret in it.
  */
 export const makeHashThreads = (
   { niceness }: ThreadOptions
-): Effect.Effect<<W extends Work>(work: W) => Promise<Answer<W>>, never, Scope.Scope> =>
+): Effect.Effect<Perform<() => Work, Answer<Work>, ThreadLost>, never, Scope.Scope> =>
   Effect.gen(function* () {
     /** Nobody else on the same port has an id that begins with this. */
     const mark = randomBytes(16).toString("hex")
-    let asked = 0
+    let count = 0
     let closed = false
-    const free: Array<Thread> = []
+    const idle: Array<Thread> = []
     const end = ({ worker }: Thread) => void worker.terminate()
 
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         closed = true
-        free.splice(0).forEach(end)
+        idle.splice(0).forEach(end)
       })
     )
 
@@ -55,24 +60,32 @@ export const makeHashThreads = (
       const workerData: ThreadOptions = { niceness }
       // Flags such as `--eval` are about the program, not about its threads.
       const worker = new Worker(program, { name: "roomkey-hash", workerData, execArgv: [] })
-      const thread: Thread = { worker, asked: undefined }
+      const thread: Thread = { worker, asked: [], free: () => undefined }
       // Others may speak over the same port, such as a runtime that watches its files.
       worker.on("message", (message: unknown) => {
         const { asked } = thread
-        if (asked === undefined || !isReply(message, asked)) return
-        thread.asked = undefined
-        // One that nobody waits for keeps no process running.
-        worker.unref()
-        if (closed) end(thread)
-        else free.push(thread)
-        if ("error" in message) asked.reject(message.error)
-        else asked.resolve(message.value as never)
+        if (!areReplies(message, asked)) return
+        thread.asked = asked.slice(message.length)
+        // First: the next begins while these are answered.
+        if (thread.asked.length === 0) {
+          // One that nobody waits for keeps no process running.
+          worker.unref()
+          if (closed) end(thread)
+          else idle.push(thread)
+          thread.free()
+        }
+        for (const [index, reply] of message.entries()) {
+          asked[index]!.settle("error" in reply ? Effect.die(reply.error) : Effect.succeed(reply.value))
+        }
       })
       const lost = (cause: unknown) => {
-        if (free.includes(thread)) free.splice(free.indexOf(thread), 1)
-        thread.asked?.reject(new ThreadLost("A thread for hashes was lost", { cause }))
-        thread.asked = undefined
+        if (idle.includes(thread)) idle.splice(idle.indexOf(thread), 1)
         end(thread)
+        if (thread.asked.length === 0) return
+        const { asked } = thread
+        thread.asked = []
+        thread.free()
+        for (const { settle } of asked) settle(Effect.fail(new ThreadLost({ cause })))
       }
       worker.on("error", lost)
       worker.on("messageerror", lost)
@@ -80,21 +93,18 @@ export const makeHashThreads = (
       return thread
     }
 
-    const startOrFail = (): Thread => {
+    return (turns, free) => {
       try {
-        return start()
+        const requests = turns.map(({ work }): Request => ({ id: `${mark} ${count++}`, work: work() }))
+        // The one that has just been free, whose processor is free too.
+        const thread = idle.pop() ?? start()
+        thread.asked = turns.map(({ settle }, index) => ({ id: requests[index]!.id, settle }))
+        thread.free = free
+        thread.worker.ref()
+        thread.worker.postMessage(requests)
       } catch (cause) {
-        throw new ThreadLost("A thread for hashes could not be started", { cause })
+        free()
+        for (const { settle } of turns) settle(Effect.fail(new ThreadLost({ cause })))
       }
     }
-
-    return (work) =>
-      new Promise((resolve, reject) => {
-        // The one that has just been free, whose processor is free too.
-        const thread = free.pop() ?? startOrFail()
-        const request: Request = { id: `${mark} ${asked++}`, work }
-        thread.asked = { id: request.id, resolve, reject }
-        thread.worker.ref()
-        thread.worker.postMessage(request)
-      })
   })

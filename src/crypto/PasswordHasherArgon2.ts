@@ -1,14 +1,14 @@
 // argon2id on threads of its own. At most `concurrency` hashes run and `queue` wait; one more is refused at once, so that a
 // flood of logins costs its own callers and nobody else's memory or time.
-import { hash, type ParsedHashOptions, parseOptions } from "@node-rs/argon2"
+import { hash, parseOptions } from "@node-rs/argon2"
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import type { Password } from "../domain/Password.ts"
 import { argon2Ceiling } from "../domain/PasswordHash.ts"
 import { HasherBusy } from "../domain/Unavailable.ts"
 import { HashOwner, PasswordHasher } from "../services/PasswordHasher.ts"
 import { hashesAtATime, nicenessOn } from "./Concurrency.ts"
-import { makeHashThreads, ThreadLost } from "./HashThreads.ts"
-import type { Work } from "./HashWork.ts"
+import { makeHashThreads, type ThreadLost } from "./HashThreads.ts"
+import type { Answer, Work } from "./HashWork.ts"
 import { importedVerification } from "./ImportedHash.ts"
 import { makeTurns } from "./Turns.ts"
 
@@ -41,9 +41,8 @@ const argon2id = 2
 const version13 = 1
 
 const outputBytes = 32
-const saltBytes = 16
 
-const parse = (phc: string): Option.Option<ParsedHashOptions> => Option.liftThrowable(parseOptions)(phc)
+const parse = Option.liftThrowable(parseOptions)
 
 /** Whether `phc` is an argon2 hash that `verify` would take on; of any other it says `false`. */
 export const isVerifiable = (phc: string): boolean =>
@@ -57,16 +56,18 @@ export const isVerifiable = (phc: string): boolean =>
 const lost = (error: ThreadLost) =>
   Effect.andThen(Effect.logError("A password was not hashed", error), Effect.fail(new HasherBusy()))
 
+/** Hashes that a thread is given at once, if so many wait: each waits for the last of them. */
+const together = 4
+
 export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
   PasswordHasher,
   Effect.gen(function* () {
     const options = yield* Argon2Options
-    const turns = makeTurns(options.concurrency, options.queue)
-    const perform = yield* makeHashThreads(options)
-    const inTurn = <W extends Work>(work: () => W) =>
+    const turns = yield* makeTurns({ ...options, together }, yield* makeHashThreads(options))
+    const inTurn = <W extends Work>(work: () => W, alone = false): Effect.Effect<Answer<W>, HasherBusy> =>
       HashOwner.pipe(
-        Effect.flatMap((owner) => turns(owner, () => perform(work()))),
-        Effect.catchDefect((defect) => defect instanceof ThreadLost ? lost(defect) : Effect.die(defect))
+        Effect.flatMap((owner) => turns(owner, work, { alone }) as Effect.Effect<Answer<W>, HasherBusy | ThreadLost>),
+        Effect.catchTags({ ThreadLost: lost })
       )
     const parameters = {
       algorithm: argon2id,
@@ -79,25 +80,26 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
     // On the runtime's own pool: a start does not wait for a thread.
     const nobodys = yield* Effect.promise(() => hash("nobody's password", parameters))
 
-    const verify = (phc: string, password: Password) =>
-      inTurn(() => ({ _tag: "Argon2", phc, password: Redacted.value(password) }))
+    /** What `hash` answers, in the one spelling that its bytes have. */
+    const current = new RegExp(
+      `^\\$argon2id\\$v=19\\$m=${options.memoryKiB},t=${options.iterations},p=${options.parallelism}` +
+        `\\$[A-Za-z0-9+/]{21}[AQgw]\\$[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]$`
+    )
+
+    const verify = (phc: string, password: Password, alone = false) =>
+      inTurn(() => ({ _tag: "Argon2", phc, password: Redacted.value(password) }), alone)
 
     return PasswordHasher.of({
       hash: (password) => inTurn(() => ({ _tag: "Hash", password: Redacted.value(password), options: parameters })),
       verify: (password, phc) => {
+        if (current.test(phc)) return verify(phc, password)
+        // Others may take a thousand times as long, and nobody waits behind one.
         const imported = importedVerification(phc)
-        if (imported !== undefined) return inTurn(() => imported(Redacted.value(password)))
-        return isVerifiable(phc) ? verify(phc, password) : Effect.as(verify(nobodys, password), false)
+        if (imported !== undefined) return inTurn(() => imported(Redacted.value(password)), true)
+        return isVerifiable(phc) ? verify(phc, password, true) : Effect.as(verify(nobodys, password), false)
       },
       verifyNothing: (password) => Effect.asVoid(verify(nobodys, password)),
-      needsRehash: (phc) =>
-        Option.match(parse(phc), {
-          onNone: () => true,
-          onSome: (parsed) =>
-            parsed.algorithm !== argon2id || parsed.version !== version13 || parsed.outputLen < outputBytes ||
-            parsed.saltLen < saltBytes || parsed.memoryCost !== options.memoryKiB ||
-            parsed.timeCost !== options.iterations || parsed.parallelism !== options.parallelism
-        })
+      needsRehash: (phc) => !current.test(phc)
     })
   })
 )
