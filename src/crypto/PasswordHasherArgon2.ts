@@ -57,7 +57,7 @@ const lost = (error: ThreadLost) =>
   Effect.andThen(Effect.logError("A password was not hashed", error), Effect.fail(new HasherBusy()))
 
 /** Hashes that a thread is given at once, if so many wait: each waits for the last of them. */
-const together = 4
+const together = 6
 
 export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
   PasswordHasher,

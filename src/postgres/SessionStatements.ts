@@ -93,6 +93,26 @@ export const ProfileRow = Schema.Struct({
 export const tellChangedStatement = `
 select pg_notify('roomkey', 'changed ' || id)::text as told from unnest($1::text[]) id`
 
+/** A session for each call that is `admitted` and whose user's lock nobody holds. $2-$5 as `openManyStatement`. */
+const openAdmitted = (expectedHash: string) =>
+  `signed_in as materialized (
+  select * from admitted where pg_try_advisory_xact_lock(1, hashint8(user_id))
+), opened as (
+  insert into sessions (
+    id, user_id, access_digest, refresh_digest, access_expires_at, refresh_expires_at, expires_at, address, user_agent
+  )
+  select id, user_id, access_digest, refresh_digest,
+    now() + make_interval(secs => $2::float8),
+    now() + make_interval(secs => $3::float8),
+    now() + make_interval(secs => $4::float8),
+    address, user_agent
+  from signed_in
+  returning id
+)
+select ordinality::int, user_id::float8 as user_id, username, custom_id, picture_url, metadata,
+  admit_session(user_id, $5::integer, ${expectedHash}) as evicted
+from opened join signed_in using (id)`
+
 /**
  * Sign-in by profile of several known users at once, each only if its profile says nothing new and nobody holds its lock;
  * who is left out is signed in by the statement above. $1 a JSON array of `SignInCall`, $2-$5 the access, refresh and
@@ -118,23 +138,7 @@ with call as (
     and (call.custom_id is null or u.custom_id = call.custom_id)
     and (call.picture_url is null or u.picture_url = call.picture_url)
     and u.metadata is not distinct from call.metadata
-), signed_in as materialized (
-  select * from admitted where pg_try_advisory_xact_lock(1, hashint8(user_id))
-), opened as (
-  insert into sessions (
-    id, user_id, access_digest, refresh_digest, access_expires_at, refresh_expires_at, expires_at, address, user_agent
-  )
-  select id, user_id, access_digest, refresh_digest,
-    now() + make_interval(secs => $2::float8),
-    now() + make_interval(secs => $3::float8),
-    now() + make_interval(secs => $4::float8),
-    address, user_agent
-  from signed_in
-  returning id
-)
-select ordinality::int, user_id::float8 as user_id, username, custom_id, picture_url, metadata,
-  admit_session(user_id, $5::integer, null) as evicted
-from opened join signed_in using (id)`
+), ${openAdmitted("null")}`
 
 /** Sign-in by user id. $1-$9 as `openParameters`, $10 tenant, $11 user, $12 the password hash that was verified. */
 export const openForPasswordStatement = `
@@ -151,6 +155,26 @@ select account.id::float8 as user_id, username, custom_id, picture_url, metadata
   case when opened.user_id is not null then admit_session(opened.user_id, $7::integer, $12) end as evicted
 from account left join opened on true`
 
+/**
+ * Sign-in by user id of several at once, each only if nothing speaks against it and nobody holds its lock; who is left out
+ * is answered by the statement above. $1 a JSON array of `PasswordCall`, $2-$5 as `openManyStatement`.
+ */
+export const openManyForPasswordStatement = `
+with call as (
+  select * from rows from (json_to_recordset($1::json) as (
+    id uuid, access_digest bytea, refresh_digest bytea, address text, user_agent text,
+    tenant_id bigint, user_id bigint, password_hash text
+  )) with ordinality
+), admitted as materialized (
+  select call.*, u.username, u.custom_id, u.picture_url, u.metadata
+  from call
+  cross join lateral (
+    select * from users where users.id = call.user_id offset 0
+  ) u
+  join tenants t on t.id = u.tenant_id and t.suspended_at is null
+  where u.tenant_id = call.tenant_id and u.password_hash = call.password_hash and u.banned_at is null
+), ${openAdmitted("password_hash")}`
+
 export const PasswordRow = Schema.Struct({
   ...userFields,
   banned: Schema.Boolean,
@@ -158,13 +182,24 @@ export const PasswordRow = Schema.Struct({
   evicted: Schema.NullOr(Schema.Array(SessionId))
 })
 
-/** A call of `openManyStatement`. Digests are hexadecimal, as PostgreSQL reads them. */
-export interface SignInCall {
+/** A session to be opened. Digests are hexadecimal, as PostgreSQL reads them. */
+interface OpenCall {
   readonly id: SessionId
   readonly access_digest: string
   readonly refresh_digest: string
   readonly address: string | null
   readonly user_agent: string | null
+}
+
+/** A call of `openManyForPasswordStatement`. */
+export interface PasswordCall extends OpenCall {
+  readonly tenant_id: TenantId
+  readonly user_id: UserId
+  readonly password_hash: string
+}
+
+/** A call of `openManyStatement`. */
+export interface SignInCall extends OpenCall {
   readonly api_key_id: ApiKeyId
   readonly tenant_id: TenantId
   readonly username: string

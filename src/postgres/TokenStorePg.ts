@@ -60,6 +60,14 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       caller.userAgent
     ]
 
+    const openCall = (tokens: MintedTokens, { address, userAgent }: Caller) => ({
+      id: tokens.sessionId,
+      access_digest: hex(tokens.accessDigest),
+      refresh_digest: hex(tokens.refreshDigest),
+      address,
+      user_agent: userAgent
+    })
+
     const nextParameters = (
       presentedDigest: Uint8Array,
       salt: Uint8Array,
@@ -147,26 +155,51 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       }
     )
 
-    const open = yield* Gather.make(
+    const openAloneForPassword = Effect.fnUntraced(
+      function* (tenantId: TenantId, userId: UserId, passwordHash: string, tokens: MintedTokens) {
+        const [row] = yield* attempt(
+          "openForPassword",
+          sql.unsafe(Sessions.openForPasswordStatement, [
+            ...openParameters(tokens, yield* Caller),
+            tenantId,
+            userId,
+            passwordHash
+          ]).pipe(
+            Effect.flatMap(passwordRows)
+          ),
+          (error) => wasRefused(error) ? new InvalidCredentials() : undefined,
+          `user ${userId}`
+        )
+        if (row === undefined) return yield* new InvalidCredentials()
+        if (row.suspended) return yield* new TenantSuspended({ tenantId })
+        if (row.banned) return yield* new UserBanned({ userId })
+        return { user: Sessions.toUser(row), expiresIn: accessTtl, evicted: row.evicted ?? [] }
+      }
+    )
+
+    /** `statement` opens the sessions of several calls. */
+    const openMany = (statement: string) => (calls: ReadonlyArray<unknown>) =>
+      sql.unsafe(statement, [JSON.stringify(calls), accessTtl, refreshTtl, sessionTtl, policy.maxPerUser]).pipe(
+        Effect.flatMap(openedRows),
+        Effect.map((opened) =>
+          byIndex(opened, (row): Opened => ({
+            user: Sessions.toUser(row),
+            expiresIn: accessTtl,
+            evicted: row.evicted
+          }))
+        )
+      )
+
+    const openForProfile = yield* Gather.make(
       "openForProfile",
       (call: Sessions.SignInCall) => `${call.tenant_id} ${call.username}`,
-      (calls) =>
-        sql.unsafe(Sessions.openManyStatement, [
-          JSON.stringify(calls),
-          accessTtl,
-          refreshTtl,
-          sessionTtl,
-          policy.maxPerUser
-        ]).pipe(
-          Effect.flatMap(openedRows),
-          Effect.map((opened) =>
-            byIndex(opened, (row): Opened => ({
-              user: Sessions.toUser(row),
-              expiresIn: accessTtl,
-              evicted: row.evicted
-            }))
-          )
-        )
+      openMany(Sessions.openManyStatement)
+    )
+
+    const openForPassword = yield* Gather.make(
+      "openForPassword",
+      (call: Sessions.PasswordCall) => String(call.user_id),
+      openMany(Sessions.openManyForPasswordStatement)
     )
 
     const rotateAlone = Effect.fnUntraced(
@@ -194,13 +227,9 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
 
     return TokenStore.of({
       openForProfile: (tenantId, apiKeyId, profile, tokens) =>
-        Effect.flatMap(Caller, ({ address, userAgent }) =>
-          open({
-            id: tokens.sessionId,
-            access_digest: hex(tokens.accessDigest),
-            refresh_digest: hex(tokens.refreshDigest),
-            address,
-            user_agent: userAgent,
+        Effect.flatMap(Caller, (caller) =>
+          openForProfile({
+            ...openCall(tokens, caller),
             api_key_id: apiKeyId,
             tenant_id: tenantId,
             username: profile.username,
@@ -208,25 +237,14 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
             picture_url: profile.pictureUrl,
             metadata: profile.metadata
           }, openAlone(tenantId, apiKeyId, profile, tokens))),
-      openForPassword: Effect.fnUntraced(function* (tenantId, userId, passwordHash, tokens) {
-        const [row] = yield* attempt(
-          "openForPassword",
-          sql.unsafe(Sessions.openForPasswordStatement, [
-            ...openParameters(tokens, yield* Caller),
-            tenantId,
-            userId,
-            passwordHash
-          ]).pipe(
-            Effect.flatMap(passwordRows)
-          ),
-          (error) => wasRefused(error) ? new InvalidCredentials() : undefined,
-          `user ${userId}`
-        )
-        if (row === undefined) return yield* new InvalidCredentials()
-        if (row.suspended) return yield* new TenantSuspended({ tenantId })
-        if (row.banned) return yield* new UserBanned({ userId })
-        return { user: Sessions.toUser(row), expiresIn: accessTtl, evicted: row.evicted ?? [] }
-      }),
+      openForPassword: (tenantId, userId, passwordHash, tokens) =>
+        Effect.flatMap(Caller, (caller) =>
+          openForPassword({
+            ...openCall(tokens, caller),
+            tenant_id: tenantId,
+            user_id: userId,
+            password_hash: passwordHash
+          }, openAloneForPassword(tenantId, userId, passwordHash, tokens))),
       find: (sessionId) =>
         attempt("find", sql.unsafe(Sessions.findStatement, [sessionId]).pipe(Effect.flatMap(sessionRows))).pipe(
           Effect.map((found) => Option.map(Option.fromUndefinedOr(found[0]), Sessions.toRecord))

@@ -1,7 +1,7 @@
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Option, Redacted } from "effect"
-import type { SessionId } from "../../src/domain/Ids.ts"
+import type { SessionId, UserId } from "../../src/domain/Ids.ts"
 import { refreshSession } from "../../src/flows/sessions/RefreshSession.ts"
 import { TokenCodec } from "../../src/services/TokenCodec.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
@@ -140,6 +140,89 @@ layer(World.layer(), { timeout: "60 seconds" })("TokenStorePg", (it) => {
         "ok"
       ])
       assert.strictEqual(yield* writtenAt("created_at", opened), 1)
+    }))
+
+  it.effect("signs many in by their passwords in one statement, and gives each of them its own outcome", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const store = yield* TokenStore
+      const codec = yield* TokenCodec
+      const { apiKey, id: tenantId } = yield* World.makeTenant()
+      const elsewhere = yield* World.makeTenant()
+      const ids = new Map<string, UserId>()
+      for (const name of ["x0", "x1", "x2", "ada", "bob", "eve", "mallory"]) {
+        ids.set(name, (yield* World.signIn(apiKey, name)).user.id)
+      }
+      ids.set("user", (yield* World.signIn(elsewhere.apiKey, "user")).user.id)
+      yield* sql`update users set password_hash = 'hash', picture_url = 'https://example.com/' || username`
+      yield* sql`update tenants set suspended_at = now() where id = ${elsewhere.id}`
+      yield* sql`update users set banned_at = now() where id = ${ids.get("mallory")!}`
+
+      const opened: Array<SessionId> = []
+      const logIn = (name: string, hash = "hash", tenant = tenantId) =>
+        Effect.gen(function* () {
+          const tokens = yield* codec.mintSession
+          const { expiresIn, user } = yield* store.openForPassword(tenant, ids.get(name)!, hash, tokens)
+          assert.deepInclude(user, {
+            id: ids.get(name)!,
+            username: World.username(name),
+            pictureUrl: `https://example.com/${name}`
+          })
+          assert.strictEqual(expiresIn, 3600)
+          if (!name.startsWith("x")) opened.push(tokens.sessionId)
+        })
+      const calls = [
+        outcome(logIn("ada")),
+        outcome(logIn("mallory")),
+        outcome(logIn("x0", "another hash")),
+        outcome(logIn("user", "hash", elsewhere.id)),
+        outcome(logIn("x1", "hash", elsewhere.id)),
+        outcome(logIn("bob")),
+        outcome(logIn("eve"))
+      ]
+      assert.deepEqual(yield* behind(threeAhead((n) => logIn(`x${n}`)), calls), [
+        "ok",
+        "UserBanned",
+        "InvalidCredentials",
+        "TenantSuspended",
+        "InvalidCredentials",
+        "ok",
+        "ok"
+      ])
+      assert.strictEqual(yield* writtenAt("created_at", opened), 1)
+      const owners = yield* sql<{ username: string }>`select u.username from sessions s join users u on u.id = s.user_id
+        where s.id = any(${[...opened]}::uuid[]) order by username`
+      assert.deepEqual(owners.map(({ username }) => username), ["ada", "bob", "eve"])
+    }))
+
+  it.effect("signs the others in by their passwords when that of one is another by now", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const store = yield* TokenStore
+      const codec = yield* TokenCodec
+      const { apiKey, id } = yield* World.makeTenant()
+      const names = ["x0", "x1", "x2", "ada", "bob"]
+      const users = yield* Effect.forEach(
+        names,
+        (name) => Effect.map(World.signIn(apiKey, name), ({ user }) => user.id)
+      )
+      yield* sql`update users set password_hash = 'hash' where tenant_id = ${id}`
+      const logIn = (index: number) =>
+        outcome(Effect.flatMap(codec.mintSession, (tokens) => store.openForPassword(id, users[index]!, "hash", tokens)))
+      // Between the statement's first look at him and its second his password is changed.
+      yield* sql.unsafe(`create function change_bob() returns trigger language plpgsql as $$
+        begin
+          update users set password_hash = 'another' where id = new.user_id;
+          return new;
+        end $$`)
+      yield* sql.unsafe(
+        `create trigger change_bob before insert on sessions for each row when (new.user_id = ${users[4]})
+        execute function change_bob()`
+      )
+      const outcomes = yield* behind(threeAhead(logIn), [logIn(3), logIn(4)]).pipe(
+        Effect.ensuring(Effect.orDie(sql.unsafe("drop function change_bob cascade")))
+      )
+      assert.deepEqual(outcomes, ["ok", "InvalidCredentials"])
     }))
 
   it.effect("signs one user in twice at once, and evicts for each", () =>

@@ -108,7 +108,8 @@ const statements = async (postgres: Postgres, { database, tenant }: Grown) => {
   const [key] = await postgres.query("select id from api_keys limit 1", database)
   const [session, user, name] = [`'${row![0]}'`, row![1]!, `'${row![2]}'`]
   const some = digestOf(accessSecret)
-  const opened = ["gen_random_uuid()", some, some, "3600", "3600", "3600", "100", "null", "null"]
+  const limits = ["3600", "3600", "3600", "100"]
+  const opened = ["gen_random_uuid()", some, some, ...limits, "null", "null"]
   const pair = [session, some, some, some, some, "3600", "3600", "null", "null"]
   const id = String(tenant.id)
   return {
@@ -118,7 +119,9 @@ const statements = async (postgres: Postgres, { database, tenant }: Grown) => {
       Sessions.openForProfileStatement,
       [...opened, `'${key![0]}'`, id, name, "'custom'", "'https://example.com'", "'{}'"]
     ],
+    openManyForProfile: [Sessions.openManyStatement, ["'[]'", ...limits]],
     openForPassword: [Sessions.openForPasswordStatement, [...opened, id, user, "'hash'"]],
+    openManyForPassword: [Sessions.openManyForPasswordStatement, ["'[]'", ...limits]],
     markUsed: [Sessions.markUsedStatement, [session, some]],
     rotate: [Sessions.rotateStatement, [...pair, "30"]],
     replaceUnused: [Sessions.replaceUnusedStatement, [...pair, some]],
