@@ -25,10 +25,13 @@ interface Thread {
   /** What it has not answered yet, in the order of its answers. */
   asked: ReadonlyArray<Asked>
   free: () => void
+  readonly lost: (cause: unknown) => void
 }
 
+const nobody = () => undefined
+
 const areReplies = (message: unknown, asked: ReadonlyArray<Asked>): message is ReadonlyArray<Reply> =>
-  Array.isArray(message) && message.length <= asked.length &&
+  Array.isArray(message) && message.length > 0 && message.length <= asked.length &&
   message.every((reply: unknown, index) =>
     typeof reply === "object" && reply !== null && "id" in reply && reply.id === asked[index]!.id
   )
@@ -60,7 +63,20 @@ export const makeHashThreads = (
       const workerData: ThreadOptions = { niceness }
       // Flags such as `--eval` are about the program, not about its threads.
       const worker = new Worker(program, { name: "roomkey-hash", workerData, execArgv: [] })
-      const thread: Thread = { worker, asked: [], free: () => undefined }
+      const thread: Thread = {
+        worker,
+        asked: [],
+        free: nobody,
+        lost: (cause) => {
+          if (idle.includes(thread)) idle.splice(idle.indexOf(thread), 1)
+          end(thread)
+          const { asked, free } = thread
+          thread.asked = []
+          thread.free = nobody
+          free()
+          for (const { settle } of asked) settle(Effect.fail(new ThreadLost({ cause })))
+        }
+      }
       // Others may speak over the same port, such as a runtime that watches its files.
       worker.on("message", (message: unknown) => {
         const { asked } = thread
@@ -72,39 +88,40 @@ export const makeHashThreads = (
           worker.unref()
           if (closed) end(thread)
           else idle.push(thread)
-          thread.free()
+          const { free } = thread
+          thread.free = nobody
+          free()
         }
         for (const [index, reply] of message.entries()) {
           asked[index]!.settle("error" in reply ? Effect.die(reply.error) : Effect.succeed(reply.value))
         }
       })
-      const lost = (cause: unknown) => {
-        if (idle.includes(thread)) idle.splice(idle.indexOf(thread), 1)
-        end(thread)
-        if (thread.asked.length === 0) return
-        const { asked } = thread
-        thread.asked = []
-        thread.free()
-        for (const { settle } of asked) settle(Effect.fail(new ThreadLost({ cause })))
-      }
-      worker.on("error", lost)
-      worker.on("messageerror", lost)
-      worker.on("exit", lost)
+      worker.on("error", thread.lost)
+      worker.on("messageerror", thread.lost)
+      worker.on("exit", thread.lost)
       return thread
     }
 
     return (turns, free) => {
+      let thread: Thread
       try {
-        const requests = turns.map(({ work }): Request => ({ id: `${mark} ${count++}`, work: work() }))
         // The one that has just been free, whose processor is free too.
-        const thread = idle.pop() ?? start()
-        thread.asked = turns.map(({ settle }, index) => ({ id: requests[index]!.id, settle }))
-        thread.free = free
-        thread.worker.ref()
-        thread.worker.postMessage(requests)
+        thread = idle.pop() ?? start()
       } catch (cause) {
         free()
         for (const { settle } of turns) settle(Effect.fail(new ThreadLost({ cause })))
+        return
+      }
+      thread.free = free
+      thread.asked = turns.map(({ settle }) => ({ id: `${mark} ${count++}`, settle }))
+      try {
+        thread.worker.ref()
+        thread.worker.postMessage(turns.map(({ work }, index): Request => ({
+          id: thread.asked[index]!.id,
+          work: work()
+        })))
+      } catch (cause) {
+        thread.lost(cause)
       }
     }
   })

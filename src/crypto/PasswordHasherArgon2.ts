@@ -1,5 +1,5 @@
-// argon2id on threads of its own. At most `concurrency` hashes run and `queue` wait; one more is refused at once, so that a
-// flood of logins costs its own callers and nobody else's memory or time.
+// argon2id on threads of its own. At most `concurrency` hashes run, each thread has at most five more before it, and `queue`
+// wait; one more is refused at once, so that a flood of logins costs its own callers and nobody else's memory or time.
 import { hash, parseOptions } from "@node-rs/argon2"
 import { Context, Effect, Layer, Option, Redacted } from "effect"
 import type { Password } from "../domain/Password.ts"
@@ -41,6 +41,7 @@ const argon2id = 2
 const version13 = 1
 
 const outputBytes = 32
+const saltBytes = 16
 
 const parse = Option.liftThrowable(parseOptions)
 
@@ -56,7 +57,7 @@ export const isVerifiable = (phc: string): boolean =>
 const lost = (error: ThreadLost) =>
   Effect.andThen(Effect.logError("A password was not hashed", error), Effect.fail(new HasherBusy()))
 
-/** Hashes that a thread is given at once, if so many wait: each waits for the last of them. */
+/** Hashes that a thread is given at once, if so many wait. */
 const together = 6
 
 export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
@@ -80,11 +81,17 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
     // On the runtime's own pool: a start does not wait for a thread.
     const nobodys = yield* Effect.promise(() => hash("nobody's password", parameters))
 
-    /** What `hash` answers, in the one spelling that its bytes have. */
+    /** What `hash` answers, in the one spelling that its bytes have: parsing takes longer. */
     const current = new RegExp(
       `^\\$argon2id\\$v=19\\$m=${options.memoryKiB},t=${options.iterations},p=${options.parallelism}` +
         `\\$[A-Za-z0-9+/]{21}[AQgw]\\$[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]$`
     )
+
+    const costsMore = (phc: string): boolean =>
+      Option.exists(
+        parse(phc),
+        ({ memoryCost, timeCost }) => memoryCost * timeCost > options.memoryKiB * options.iterations
+      )
 
     const verify = (phc: string, password: Password, alone = false) =>
       inTurn(() => ({ _tag: "Argon2", phc, password: Redacted.value(password) }), alone)
@@ -96,10 +103,17 @@ export const layer: Layer.Layer<PasswordHasher> = Layer.effect(
         // Others may take a thousand times as long, and nobody waits behind one.
         const imported = importedVerification(phc)
         if (imported !== undefined) return inTurn(() => imported(Redacted.value(password)), true)
-        return isVerifiable(phc) ? verify(phc, password, true) : Effect.as(verify(nobodys, password), false)
+        return isVerifiable(phc) ? verify(phc, password, costsMore(phc)) : Effect.as(verify(nobodys, password), false)
       },
       verifyNothing: (password) => Effect.asVoid(verify(nobodys, password)),
-      needsRehash: (phc) => !current.test(phc)
+      needsRehash: (phc) =>
+        !current.test(phc) && Option.match(parse(phc), {
+          onNone: () => true,
+          onSome: (parsed) =>
+            parsed.algorithm !== argon2id || parsed.version !== version13 || parsed.outputLen < outputBytes ||
+            parsed.saltLen < saltBytes || parsed.memoryCost !== options.memoryKiB ||
+            parsed.timeCost !== options.iterations || parsed.parallelism !== options.parallelism
+        })
     })
   })
 )

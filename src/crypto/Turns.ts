@@ -1,7 +1,8 @@
 // Turns for work that cannot be stopped once it runs: who waits may leave at any moment, and what runs keeps its place until
 // it is done. Owners take turns: however many wait for one of them, the first of each other is next; and while others
-// come, one of them leaves a place free, so that they need not wait at all. What an owner has waiting is called up several
-// at a time: they begin, are answered and come again together, which costs the program much less than one after another.
+// come, one of them leaves a place free, so that they need not wait at all. What an owner has waiting, while no other has, is
+// called up several at a time: they begin, are answered and come again together, which costs the program much less than
+// one after another. What is called up is done, whether its caller is still there or not.
 import { Clock, Effect, Fiber, Metric, type Scope } from "effect"
 import { HasherBusy } from "../domain/Unavailable.ts"
 import { hashQueue, hashRejections } from "../Metrics.ts"
@@ -65,18 +66,28 @@ export const makeTurns = <W, A, E>(
     let last = { owner: "", at: -Infinity }
     let lastOther = last
     let watch: Fiber.Fiber<void> | undefined
+    let closed = false
 
-    yield* Effect.addFinalizer(() => watch === undefined ? Effect.void : Fiber.interrupt(watch))
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        closed = true
+        for (const [owner, turns] of owners) turns.forEach((turn) => sendAway(owner, turn))
+        report()
+        return watch === undefined ? Effect.void : Fiber.interrupt(watch)
+      })
+    )
 
     const seen = (owner: string, at: number): void => {
       if (last.owner !== owner) lastOther = last
       last = { owner, at }
     }
 
+    const othersCome = (owner: string, now: number): boolean =>
+      now - (last.owner === owner ? lastOther : last).at < keptFor
+
     const mayRun = (owner: string, now: number): boolean => {
       if (taken >= concurrency) return false
-      if (concurrency === 1 || (takenBy.get(owner) ?? 0) < concurrency - 1) return true
-      return now - (last.owner === owner ? lastOther : last).at >= keptFor
+      return concurrency === 1 || (takenBy.get(owner) ?? 0) < concurrency - 1 || !othersCome(owner, now)
     }
 
     const take = (owner: string, places: 1 | -1): void => {
@@ -109,9 +120,21 @@ export const makeTurns = <W, A, E>(
       turn.settle(refuse)
     }
 
-    /** The first of the owner's, and those after it that share a place. */
-    const next = (ofOwner: ReadonlySet<Waiting<W, A, E>>): ReadonlyArray<Waiting<W, A, E>> => {
-      const share = Math.min(together, Math.ceil(ofOwner.size / concurrency))
+    /** How many share a place: one, where others would wait for all of them, or where it is late already. */
+    const shareOf = (owner: string, turns: ReadonlySet<Waiting<W, A, E>>, now: number): number => {
+      const [first] = turns
+      const late = first !== undefined && now - first.since > patience / 2
+      if (late || owners.size > 1 || concurrency === 1 && othersCome(owner, now)) return 1
+      return Math.min(together, Math.ceil(turns.size / concurrency))
+    }
+
+    /** The first of the owner's, and those after it that share its place. */
+    const next = (
+      owner: string,
+      ofOwner: ReadonlySet<Waiting<W, A, E>>,
+      now: number
+    ): ReadonlyArray<Waiting<W, A, E>> => {
+      const share = shareOf(owner, ofOwner, now)
       const called: Array<Waiting<W, A, E>> = []
       for (const turn of ofOwner) {
         if (called.length > 0 && (turn.alone || called.length === share)) break
@@ -139,7 +162,7 @@ export const makeTurns = <W, A, E>(
     const callAll = (): void => {
       const now = clock.currentTimeMillisUnsafe()
       const first = () => [...owners].find(([owner]) => mayRun(owner, now))
-      for (let found = first(); found !== undefined; found = first()) callUp(found[0], next(found[1]))
+      for (let found = first(); found !== undefined; found = first()) callUp(found[0], next(...found, now))
       report()
     }
 
@@ -157,7 +180,8 @@ export const makeTurns = <W, A, E>(
       let earliest: number | undefined
       for (const [owner, turns] of owners) {
         for (const turn of turns) {
-          const left = turn.since + patience - now
+          // Not more, should the clock be set back.
+          const left = Math.min(patience, turn.since + patience - now)
           if (left <= 0) sendAway(owner, turn)
           else earliest = Math.min(earliest ?? left, left)
         }
@@ -176,8 +200,8 @@ export const makeTurns = <W, A, E>(
       Effect.callback((resume) => {
         const since = clock.currentTimeMillisUnsafe()
         seen(owner, since)
-        if (waiting >= queue && !mayRun(owner, since)) {
-          const greediest = lastOfTheGreediest(owner)
+        if ((closed || waiting >= queue) && !mayRun(owner, since)) {
+          const greediest = closed ? undefined : lastOfTheGreediest(owner)
           if (greediest === undefined) return resume(refuse)
           sendAway(...greediest)
         }

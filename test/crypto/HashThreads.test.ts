@@ -156,6 +156,26 @@ describe("HashThreads", () => {
         assert.match(yield* Effect.promise(() => ask(threads, hashing(64))), /^\$argon2id/)
       }).pipe(Effect.scoped))
 
+    it.live("that is lost before it has done all fails the rest of it, once, and is free once", () =>
+      Effect.gen(function* () {
+        const { first, threads, worker } = yield* started
+        yield* Effect.promise(() => first)
+        const slow: Hashing = { _tag: "Hash", password: "x", options: { memoryCost: 65_536, timeCost: 8 } }
+        const seen: Array<string> = []
+        const { promise, resolve } = Promise.withResolvers<void>()
+        const job = (name: string) => ({
+          work: () => slow,
+          settle: (outcome: Effect.Effect<Answer<Work>, ThreadLost>) => {
+            seen.push(Exit.isSuccess(Effect.runSyncExit(outcome)) ? name : `${name} lost`)
+            if (name === "one") void worker.terminate().then(() => resolve())
+          }
+        })
+        threads([job("one"), job("two"), job("three")], () => seen.push("free"))
+        yield* Effect.promise(() => promise)
+        yield* until(() => seen.length >= 4)
+        assert.deepStrictEqual(seen, ["one", "free", "two lost", "three lost"])
+      }).pipe(Effect.scoped))
+
     it.live("that is lost while it is free is not asked any more", () =>
       Effect.gen(function* () {
         const { first, threads, worker } = yield* started
@@ -168,11 +188,13 @@ describe("HashThreads", () => {
       Effect.gen(function* () {
         const { first, threads, worker } = yield* started
         const phc = yield* Effect.promise(() => first)
-        const foreign = [{ id: 1, value: true }, { id: "1", value: true }, { "watch:import": [] }, "x", undefined, null]
+        const replies = [{ id: 1, value: true }, { id: "1", value: true }, { "watch:import": [] }, "x", undefined, null]
+        const foreign = [...replies, [], ...replies.map((reply) => [reply]), replies]
         for (const message of foreign) worker.emit("message", message)
         const wrong = ask(threads, { _tag: "Argon2", password: "y", phc })
         for (const message of foreign) worker.emit("message", message)
         const right = ask(threads, { _tag: "Argon2", password: "x", phc })
+        for (const message of foreign) worker.emit("message", message)
         assert.deepEqual(yield* Effect.promise(() => Promise.all([wrong, right])), [false, true])
       }).pipe(Effect.scoped))
   })

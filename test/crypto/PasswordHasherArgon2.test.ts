@@ -174,11 +174,12 @@ layer(hasherWith({}))("PasswordHasherArgon2", (it) => {
       const hasher = yield* PasswordHasher
       assert.isFalse(hasher.needsRehash(yield* hasher.hash(password("mine"))))
       assert.isFalse(hasher.needsRehash(phc("m=64,t=1,p=1")))
+      assert.isFalse(hasher.needsRehash(phc("t=1,m=64,p=1")))
+      assert.isFalse(hasher.needsRehash(`$argon2id$v=19$m=64,t=1,p=1$${salt}AAAA$${output}`))
       for (
         const other of [
           bcrypt,
           scrypt,
-          phc("t=1,m=64,p=1"),
           phc("m=65,t=1,p=1"),
           phc("m=63,t=1,p=1"),
           phc("m=64,t=2,p=1"),
@@ -252,6 +253,7 @@ describe("PasswordHasherArgon2", () => {
         const calls = [
           ...Array.from({ length: 8 }, () => hasher.verify(one, made)),
           hasher.verifyNothing(one),
+          hasher.verify(one, phc("m=64,t=1,p=1", "argon2i")),
           hasher.verify(one, phc("m=65,t=1,p=1")),
           hasher.hash(one),
           hasher.verify(one, "no hash"),
@@ -259,7 +261,7 @@ describe("PasswordHasherArgon2", () => {
           hasher.verify(one, scrypt)
         ]
         yield* Effect.forEach(calls, (call): Effect.Effect<unknown, HasherBusy> => call, { concurrency: "unbounded" })
-        assert.deepStrictEqual(asked, [1, 6, 2, 1, 2, 1, 1])
+        assert.deepStrictEqual(asked, [1, 6, 3, 1, 2, 1, 1])
       }).pipe(Effect.provide(hasherWith({ queue: 64 })))
   )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Cause, Effect, Exit, Fiber, Latch, Metric, Scheduler, Schema } from "effect"
+import { Arbitrary, Cause, Effect, Exit, Fiber, Latch, Metric, Scheduler, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { makeTurns, type Perform } from "../../src/crypto/Turns.ts"
 import type { HasherBusy } from "../../src/domain/Unavailable.ts"
@@ -84,7 +84,7 @@ describe("Turns", () => {
 
   it.effect("calls owners in turn, however many wait for one of them", () =>
     Effect.gen(function* () {
-      const inTurn = yield* turns(1, 9)
+      const inTurn = yield* turns(1, 9, 6)
       const order: Array<string> = []
       const job = (name: string) => () => Promise.resolve().then(() => order.push(name))
       const first = makeJob()
@@ -181,19 +181,25 @@ describe("Turns", () => {
       const ada = yield* come("ada", ["a", "b", "c", "d"])
       assert.deepStrictEqual(calls, ["a", "b"], "nobody waits for others to come")
       const more = yield* come("ada", ["e", "f", "g", "h", "i", "j", "alone k", "l", "m", "alone n", "o"])
-      const bob = yield* come("bob", ["p"])
-      assert.deepStrictEqual(end(0), ["p"], "owners share no place")
       assert.deepStrictEqual(end(0), ["c d e"], "and no more than may")
-      assert.strictEqual((yield* Metric.value(hashQueue)).value, 14)
-      assert.deepStrictEqual(end(0), [], "one place is left to bob")
+      const bob = yield* come("bob", ["p"])
+      assert.deepStrictEqual(end(1), ["p"], "one place is left to bob")
+      assert.strictEqual((yield* Metric.value(hashQueue)).value, 12)
       assert.deepStrictEqual(end(0), ["f g h"])
-      assert.deepStrictEqual(end(0), ["i j"])
+      const eve = yield* come("eve", ["q", "r"])
+      assert.deepStrictEqual(end(0), ["q"])
+      assert.deepStrictEqual(end(0), ["i"], "nobody waits for several of another")
+      assert.deepStrictEqual(end(0), ["r"])
+      assert.deepStrictEqual(end(0), ["j"])
+      assert.deepStrictEqual(end(0), [])
       assert.deepStrictEqual(end(0), ["alone k"])
-      assert.deepStrictEqual(end(0), ["l m"])
+      yield* TestClock.adjust("2001 millis")
+      assert.deepStrictEqual(end(0), ["l"], "it is late already")
+      assert.deepStrictEqual(end(0), ["m"])
       assert.deepStrictEqual(end(0), ["alone n"])
       assert.deepStrictEqual(end(0), ["o"])
       assert.deepStrictEqual(end(0), [])
-      yield* Fiber.joinAll([...ada, ...more, ...bob])
+      yield* Fiber.joinAll([...ada, ...more, ...bob, ...eve])
       assert.strictEqual((yield* Metric.value(hashQueue)).value, 0)
     }).pipe(withOwnMetrics))
 
@@ -251,6 +257,22 @@ describe("Turns", () => {
       job.finish()
       yield* Fiber.join(fiber)
       assert.strictEqual(yield* inTurn("one", () => Promise.resolve("next")), "next")
+    }))
+
+  it.effect("sends away who waits when its scope closes, and lets nobody wait from then on", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const inTurn = yield* Scope.provide(turns(1, 9), scope)
+      const [running, waiting, later] = [makeJob(), makeJob(), makeJob()]
+      const first = yield* fork(inTurn("one", running.work))
+      const second = yield* fork(inTurn("one", waiting.work))
+      yield* Scope.close(scope, Exit.void)
+      assert.isTrue(isBusy(yield* Fiber.await(second)))
+      assert.isTrue(isBusy(yield* Effect.exit(inTurn("two", later.work))))
+      running.finish()
+      yield* Fiber.join(first)
+      later.finish()
+      assert.strictEqual(yield* inTurn("two", later.work), "done")
     }))
 
   it.effect("gives up the place of a caller that goes away while it waits", () =>
