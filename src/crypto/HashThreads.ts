@@ -28,7 +28,13 @@ interface Thread {
   readonly lost: (cause: unknown) => void
 }
 
-const nobody = () => undefined
+/** Of a thread that holds no place. */
+const noPlace = () => undefined
+
+const loseAll = (asked: ReadonlyArray<Pick<Asked, "settle">>, free: () => void, cause: unknown): void => {
+  free()
+  for (const { settle } of asked) settle(Effect.fail(new ThreadLost({ cause })))
+}
 
 const areReplies = (message: unknown, asked: ReadonlyArray<Asked>): message is ReadonlyArray<Reply> =>
   Array.isArray(message) && message.length > 0 && message.length <= asked.length &&
@@ -66,15 +72,14 @@ export const makeHashThreads = (
       const thread: Thread = {
         worker,
         asked: [],
-        free: nobody,
+        free: noPlace,
         lost: (cause) => {
           if (idle.includes(thread)) idle.splice(idle.indexOf(thread), 1)
           end(thread)
           const { asked, free } = thread
           thread.asked = []
-          thread.free = nobody
-          free()
-          for (const { settle } of asked) settle(Effect.fail(new ThreadLost({ cause })))
+          thread.free = noPlace
+          loseAll(asked, free, cause)
         }
       }
       // Others may speak over the same port, such as a runtime that watches its files.
@@ -89,7 +94,7 @@ export const makeHashThreads = (
           if (closed) end(thread)
           else idle.push(thread)
           const { free } = thread
-          thread.free = nobody
+          thread.free = noPlace
           free()
         }
         for (const [index, reply] of message.entries()) {
@@ -108,9 +113,7 @@ export const makeHashThreads = (
         // The one that has just been free, whose processor is free too.
         thread = idle.pop() ?? start()
       } catch (cause) {
-        free()
-        for (const { settle } of turns) settle(Effect.fail(new ThreadLost({ cause })))
-        return
+        return loseAll(turns, free, cause)
       }
       thread.free = free
       thread.asked = turns.map(({ settle }) => ({ id: `${mark} ${count++}`, settle }))

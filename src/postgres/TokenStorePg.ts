@@ -108,7 +108,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       attempt("tellChanged", sql.unsafe(Sessions.tellChangedStatement, [userIds.map(String)]))
     )
 
-    const openAlone = Effect.fnUntraced(
+    const openAloneForProfile = Effect.fnUntraced(
       function* (tenantId: TenantId, apiKeyId: ApiKeyId, profile: Profile, tokens: MintedTokens) {
         const open = sql.unsafe(Sessions.openForProfileStatement, [
           ...openParameters(tokens, yield* Caller),
@@ -236,7 +236,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
             custom_id: profile.customId,
             picture_url: profile.pictureUrl,
             metadata: profile.metadata
-          }, openAlone(tenantId, apiKeyId, profile, tokens))),
+          }, openAloneForProfile(tenantId, apiKeyId, profile, tokens))),
       openForPassword: (tenantId, userId, passwordHash, tokens) =>
         Effect.flatMap(Caller, (caller) =>
           openForPassword({
