@@ -56,8 +56,20 @@ export interface RoomkeySubject extends Subject {
 
 export const password = "correct horse battery"
 
-/** Accounts with a password. */
-export const accounts = 32
+/**
+ * Accounts with a password: so many that no user comes to the limit of sessions within a run, when each login would have
+ * to end an older one.
+ */
+export const accounts = 1024
+
+/** Those of Better Auth, which hashes the password of each. */
+export const signedUp = 32
+
+/** What Roomkey keeps of a password. */
+const hashed = async (): Promise<string> => {
+  const { hash } = await import("@node-rs/argon2")
+  return hash(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 })
+}
 
 export const roomkeyName = (runtime: Runtime, embedded: boolean): string =>
   `Roomkey, ${runtime === "node" ? "Node" : "Deno"}, ${embedded ? "embedded" : "PostgreSQL"}`
@@ -176,9 +188,10 @@ export class Bench implements AsyncDisposable {
       )
       const tenant = await makeTenant(this.load, server)
       const sessions = await signInAll(this.load, server, tenant.api_key, this.users)
+      const password_hash = await hashed()
       const createAccounts = Array.from(
         { length: accounts },
-        (_, n) => request("POST", "/api/tenant/users", tenant.api_key, { username: `account${n}`, password })
+        (_, n) => request("POST", "/api/tenant/users", tenant.api_key, { username: `account${n}`, password_hash })
       )
       await this.load.each(server, createAccounts, 201)
       if (postgres !== undefined && name !== undefined) await postgres.settle(name)
@@ -221,9 +234,7 @@ export class Bench implements AsyncDisposable {
           username: `account${n}`
         }))
       await this.load.each(server, named)
-      const { hash } = await import("@node-rs/argon2")
-      const phc = await hash(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 })
-      await postgres.query(`update users set password_hash = '${phc}' where username like 'account%'`, name)
+      await postgres.query(`update users set password_hash = '${await hashed()}' where username like 'account%'`, name)
       await postgres.settle(name)
       return { server, sessions, tenant, refreshTokens: refreshTokensOf(sessions) }
     })
@@ -235,7 +246,7 @@ export class Bench implements AsyncDisposable {
       const name = await postgres.createDatabase("better_auth")
       const env = { DATABASE_URL: postgres.urlOf(name) }
       const server = this.keep(await startModule("./BetterAuth.ts", [dir], env, postgres.postmaster))
-      const sessions = await Promise.all(Array.from({ length: accounts }, async (_, n) => {
+      const sessions = await Promise.all(Array.from({ length: signedUp }, async (_, n) => {
         const answer = await fetch(`${server.url}/api/auth/sign-up/email`, {
           method: "POST",
           // `fetch` names itself a browser, and a browser says where it comes from.

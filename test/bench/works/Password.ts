@@ -1,6 +1,6 @@
 // A password login, which is a hash and little else, against the argon2 library alone; and what a read waits meanwhile.
 import { availableParallelism } from "node:os"
-import { accounts, meCall, onNode, password as secret } from "../Bench.ts"
+import { accounts, meCall, onNode, password as secret, signedUp } from "../Bench.ts"
 import { costOf, Load, request, type Target } from "../Load.ts"
 import { percentile } from "../LoadJob.ts"
 import { Worker } from "../Processes.ts"
@@ -20,6 +20,9 @@ const connections = 16
 /** Seconds of logins before a server's first turn: at a hundred a second its code takes that long to be compiled. */
 const warmUp = 15
 
+const bodiesOf = ({ app_id }: { readonly app_id: string }) =>
+  Array.from({ length: accounts }, (_, n) => ({ app_id, username: `account${n}`, password: secret }))
+
 export const password: Work = {
   name: "password",
   title: `POST /api/auth/token, ${connections} at a time; GET /api/me over one connection before and beside as many`,
@@ -36,11 +39,11 @@ export const password: Work = {
     const logins = async (
       target: Target,
       path: string,
-      body: (n: number) => object,
+      bodies: ReadonlyArray<object>,
       seconds: number,
       me?: ReturnType<typeof meCall>
     ): Promise<Sample> => {
-      const requests = Array.from({ length: accounts }, (_, n) => request("POST", path, undefined, body(n)))
+      const requests = bodies.map((body) => request("POST", path, undefined, body))
       const job = { port: target.port, requests, status: 200, seconds, connections }
       if (!bench.options.smoke && !warm.has(target)) {
         warm.add(target)
@@ -97,24 +100,22 @@ export const password: Work = {
         name,
         run: async (seconds) => {
           const { server, sessions, tenant } = await bench.roomkey(runtime, embedded)
-          const body = (n: number) => ({ app_id: tenant.app_id, username: `account${n}`, password: secret })
-          return logins(server, "/api/auth/token", body, seconds, meCall(sessions))
+          return logins(server, "/api/auth/token", bodiesOf(tenant), seconds, meCall(sessions))
         }
       })),
       {
         name: fastify,
         run: async (seconds) => {
           const { server, sessions, tenant } = await bench.fastify()
-          const body = (n: number) => ({ app_id: tenant.app_id, username: `account${n}`, password: secret })
-          return logins(server, "/api/auth/token", body, seconds, meCall(sessions))
+          return logins(server, "/api/auth/token", bodiesOf(tenant), seconds, meCall(sessions))
         }
       },
       {
         name: betterAuth,
         run: async (seconds) => {
           const { server } = await bench.betterAuth()
-          const body = (n: number) => ({ username: `account${n}`, password: secret })
-          return logins(server, "/api/auth/sign-in/username", body, seconds)
+          const bodies = Array.from({ length: signedUp }, (_, n) => ({ username: `account${n}`, password: secret }))
+          return logins(server, "/api/auth/sign-in/username", bodies, seconds)
         }
       }
     ]
