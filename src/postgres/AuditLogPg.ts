@@ -9,10 +9,8 @@ import { auditDropped } from "../Metrics.ts"
 import { Actor } from "../services/Actor.ts"
 import { AuditLog } from "../services/AuditLog.ts"
 import { Caller } from "../services/Caller.ts"
-import { Queries, rows } from "./Query.ts"
+import { Queries, rows, untilGathered } from "./Query.ts"
 
-/** How long events are waited for that can be written together. */
-const gatherFor = "50 millis"
 const retryAfter = "1 second"
 const batchSize = 500
 /** Events that may wait while the database is away. One more is dropped, and counted. */
@@ -166,7 +164,7 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
 
     yield* Effect.addFinalizer(() => flush.pipe(Effect.timeout(Duration.seconds(1)), Effect.ignore))
     yield* some.await.pipe(
-      Effect.andThen(Effect.sleep(gatherFor)),
+      Effect.andThen(untilGathered),
       Effect.andThen(some.close),
       Effect.andThen(flush),
       Effect.catch(() => Effect.andThen(Effect.sleep(retryAfter), some.open)),

@@ -3,7 +3,7 @@
 import { Clock, Effect, Exit, Fiber } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
-import { isUnavailable, late, Queries, timing } from "./Query.ts"
+import { isUnavailable, late, Queries, timing, untilGathered } from "./Query.ts"
 
 /** Calls in a statement. */
 const maxCalls = 64
@@ -13,8 +13,6 @@ const enough = 12
 const slow = 100
 /** Statements on their way at once. */
 const maxUnderWay = 4
-/** How often it is looked for callers that wait no longer: a timer for each would cost more than to send its call. */
-const lookEvery = "100 millis"
 
 interface Waiting<Call, A> {
   readonly key: string
@@ -23,6 +21,8 @@ interface Waiting<Call, A> {
   readonly until: number
   /** `undefined`: the call is made again, alone. */
   readonly answer: (answer: A | undefined) => void
+  /** The same, while nothing else is on its way. */
+  readonly goAlone: () => void
   readonly fail: (failure: Effect.Effect<never, StoreUnavailable>) => void
   settled: boolean
 }
@@ -48,12 +48,14 @@ const wasUndone = (error: SqlError): boolean => {
 
 /**
  * `many` asks for several calls, no two of one `key`, and answers those of them that it could, by their index. It must
- * wait for no lock. A call that meets no other goes `alone` at once.
+ * wait for no lock for long. A call that meets no other goes alone: with `atOnce` before whatever else comes in its turn,
+ * which answers it a little sooner.
  */
 export const make = Effect.fnUntraced(function* <Call, A>(
   operation: string,
   key: (call: Call) => string,
-  many: (calls: ReadonlyArray<Call>) => Effect.Effect<ReadonlyMap<number, A>, SqlError>
+  many: (calls: ReadonlyArray<Call>) => Effect.Effect<ReadonlyMap<number, A>, SqlError>,
+  { atOnce }: { readonly atOnce: boolean }
 ) {
   const { attempt } = yield* Queries
   const clock = yield* Clock.Clock
@@ -117,7 +119,12 @@ export const make = Effect.fnUntraced(function* <Call, A>(
   const send = Effect.suspend((): Effect.Effect<unknown, StoreUnavailable> => {
     departing = false
     const callers = next()
-    if (callers.length === 0) return Effect.void
+    const [first, second] = callers
+    if (first === undefined) return Effect.void
+    if (!atOnce && second === undefined && underWay.length === 0) {
+      first.goAlone()
+      return Effect.void
+    }
     const statement = sent(callers)
     leave()
     const asked = Effect.suspend(() => many(callers.map(({ call }) => call)))
@@ -156,9 +163,10 @@ export const make = Effect.fnUntraced(function* <Call, A>(
     fork(Effect.ignore(Effect.andThen(Effect.yieldNow, send)))
   }
 
+  /** Looks for callers that wait no longer: a timer for each would cost more than to send its call. */
   const watch = Effect.gen(function* () {
     for (let left = unanswered(); left.length > 0; left = unanswered()) {
-      yield* Effect.sleep(lookEvery)
+      yield* untilGathered
       const now = clock.currentTimeMillisUnsafe()
       for (const { fail, until } of left) {
         if (until <= now) fail(late(operation))
@@ -200,6 +208,10 @@ export const make = Effect.fnUntraced(function* <Call, A>(
           settle()
           resume(answer === undefined ? byItself : Effect.succeed(answer))
         },
+        goAlone: () => {
+          settle()
+          resume(alone(byItself))
+        },
         fail: (failure) => {
           settle()
           resume(failure)
@@ -221,6 +233,6 @@ export const make = Effect.fnUntraced(function* <Call, A>(
 
   return <E, R>(call: Call, byItself: Effect.Effect<A, E, R>): Effect.Effect<A, E | StoreUnavailable, R> =>
     Effect.withFiber((fiber) =>
-      underWay.length === 0 && waiting.length === 0 ? alone(byItself) : together(fiber, call, byItself)
+      atOnce && underWay.length === 0 && waiting.length === 0 ? alone(byItself) : together(fiber, call, byItself)
     )
 })

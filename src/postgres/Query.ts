@@ -37,6 +37,18 @@ const maxContended = 1000
 const patientLocks = "set local lock_timeout = '3s'"
 
 /**
+ * Milliseconds for which what need not be sent at once is gathered. All who wait for that wake together: it is one turn of
+ * the program, and one write.
+ */
+const gatherFor = 100
+
+/** Until the clock shows a multiple of `gatherFor`. */
+export const untilGathered = Effect.flatMap(
+  Clock.currentTimeMillis,
+  (now) => Effect.sleep(gatherFor - now % gatherFor)
+)
+
+/**
  * SQLSTATEs by which the server, not the statement, is at fault: connection, resources, a full queue of notifications, operator,
  * system, standby.
  */

@@ -193,13 +193,15 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
     const openForProfile = yield* Gather.make(
       "openForProfile",
       (call: Sessions.SignInCall) => `${call.tenant_id} ${call.username}`,
-      openMany(Sessions.openManyStatement)
+      openMany(Sessions.openManyStatement),
+      { atOnce: true }
     )
 
     const openForPassword = yield* Gather.make(
       "openForPassword",
       (call: Sessions.PasswordCall) => String(call.user_id),
-      openMany(Sessions.openManyForPasswordStatement)
+      openMany(Sessions.openManyForPasswordStatement),
+      { atOnce: false }
     )
 
     const rotateAlone = Effect.fnUntraced(
@@ -222,7 +224,8 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
         sql.unsafe(Sessions.rotateManyStatement, [JSON.stringify(calls), accessTtl, refreshTtl, grace]).pipe(
           Effect.flatMap(rotatedRows),
           Effect.map((rotated) => byIndex(rotated, (row) => Option.some(Math.floor(row.expires_in))))
-        )
+        ),
+      { atOnce: false }
     )
 
     return TokenStore.of({

@@ -44,7 +44,7 @@ layer(World.layer(), { timeout: "60 seconds" })("AuditLogPg", (it) => {
       const tenantId = tenant()
       yield* log.record({ tenantId, type: "user_banned" })
       assert.deepEqual(yield* stored(tenantId), [])
-      yield* TestClock.adjust("50 millis")
+      yield* TestClock.adjust("100 millis")
       yield* stored(tenantId).pipe(Effect.repeat({ until: (types) => types.length > 0 }))
       assert.deepEqual(yield* stored(tenantId), ["user_banned"])
     }).pipe(Effect.provide(fresh)))
@@ -58,13 +58,13 @@ layer(World.layer(), { timeout: "60 seconds" })("AuditLogPg", (it) => {
         const release = yield* holding("lock table events in access exclusive mode")
         yield* log.record({ tenantId, type: "user_banned" })
         // However late it begins to gather.
-        yield* Effect.repeat(Effect.andThen(TestClock.adjust("50 millis"), waitingNow), { until: (now) => now > 0 })
+        yield* Effect.repeat(Effect.andThen(TestClock.adjust("100 millis"), waitingNow), { until: (now) => now > 0 })
         yield* log.record({ tenantId, type: "user_unbanned" })
         yield* release
         yield* stored(tenantId).pipe(Effect.repeat({ until: (types) => types.length > 0 }))
         yield* Effect.repeat(stored(tenantId), { times: 20 })
         assert.deepEqual(yield* stored(tenantId), ["user_banned"])
-        yield* Effect.repeat(Effect.andThen(TestClock.adjust("50 millis"), stored(tenantId)), {
+        yield* Effect.repeat(Effect.andThen(TestClock.adjust("100 millis"), stored(tenantId)), {
           until: (types) => types.length > 1
         })
       }).pipe(Effect.scoped, Effect.provide(fresh))

@@ -1,6 +1,6 @@
 // Calls that leave together: whose answer is whose, and what becomes of each when the statement for all of them fails.
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Latch, Scope } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Latch, Scope } from "effect"
 import { ConnectionError, SqlError, UniqueViolation } from "effect/sql/SqlError"
 import { TestClock } from "effect/testing"
 import * as Gather from "../../src/postgres/Gather.ts"
@@ -12,12 +12,16 @@ type Many = (calls: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<number, 
 
 const together: Many = (calls) => Effect.succeed(new Map(calls.map((call, index) => [index, `${call} together`])))
 
+/** The clock at one of the moments at which it is looked for who waits no longer. */
+const atALook = Effect.flatMap(Clock.currentTimeMillis, (now) => TestClock.adjust(100 - now % 100))
+
 /**
  * A statement on its way that keeps every other waiting until the latch opens, beside a call that went alone, and all that
  * was sent for several since. With `slow`, so many as keep others waiting however long it takes. A call is its own key, up
  * to a colon.
  */
 const gathering = Effect.fn("gathering")(function* (many: Many, { slow = false } = {}) {
+  yield* atALook
   const sent: Array<ReadonlyArray<string>> = []
   const go = yield* Latch.make()
   const left = yield* Deferred.make<void>()
@@ -27,7 +31,7 @@ const gathering = Effect.fn("gathering")(function* (many: Many, { slow = false }
     }
     sent.push(calls)
     return many(calls)
-  })
+  }, { atOnce: true })
   const ask = (call: string) => gather(call, Effect.succeed(`${call} alone`))
   const busy = [
     yield* Effect.forkChild(gather("first", Effect.as(go.await, "done")), { startImmediately: true }),
@@ -54,6 +58,21 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
       yield* Effect.forEach(busy, Fiber.join)
       assert.strictEqual(yield* ask("a"), "a alone")
       assert.deepEqual(sent, [])
+    }).pipe(Effect.provide(Queries.layer)))
+
+  it.effect("lets calls that can wait for the end of their turn leave together, and one by itself alone", () =>
+    Effect.gen(function* () {
+      const sent: Array<ReadonlyArray<string>> = []
+      const gather = yield* Gather.make("gather", (call: string) => call, (calls) => {
+        sent.push(calls)
+        return together(calls)
+      }, { atOnce: false })
+      const ask = (call: string) => gather(call, Effect.succeed(`${call} alone`))
+      const both = yield* Effect.all([ask("a"), ask("b")], { concurrency: "unbounded" })
+      assert.deepEqual(both, ["a together", "b together"])
+      assert.deepEqual(sent, [["a", "b"]])
+      assert.strictEqual(yield* ask("c"), "c alone")
+      assert.deepEqual(sent, [["a", "b"]])
     }).pipe(Effect.provide(Queries.layer)))
 
   it.effect("sends what came meanwhile in one statement, and gives each caller its own answer", () =>
@@ -218,11 +237,12 @@ layer(Database.layer, { timeout: "60 seconds" })("Gather", (it) => {
 
   it.effect("waits no longer for statements that hang, until too many do", () =>
     Effect.gen(function* () {
+      yield* atALook
       const sent: Array<ReadonlyArray<string>> = []
       const gather = yield* Gather.make("gather", (call: string) => call, (calls) => {
         sent.push(calls)
         return Effect.never
-      })
+      }, { atOnce: true })
       const ask = (call: string) => Effect.forkChild(gather(call, Effect.never), { startImmediately: true })
       yield* ask("alone")
       yield* ask("a")
