@@ -1,12 +1,15 @@
 // Allowances in PostgreSQL, where all instances see them. Subjects are hashed: whatever an attacker puts into a name, its
-// key has one size. What has run out is remembered here, so that a flood is refused without asking the database.
+// key has one size. What has run out is remembered here, so that a flood is refused without asking the database. What is
+// given back is gathered for a moment; until it is written nobody is refused here for want of it.
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { Clock, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { Clock, Duration, Effect, Fiber, Latch, Layer, Schedule, Schema, Semaphore } from "effect"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import { hash } from "node:crypto"
-import { type Action, type Claim, RateLimited, RateLimitPolicy } from "../domain/RateLimit.ts"
+import { type Action, type Allowance, type Claim, RateLimited, RateLimitPolicy } from "../domain/RateLimit.ts"
+import type { StoreUnavailable } from "../domain/Unavailable.ts"
 import { RateLimits } from "../services/RateLimits.ts"
-import { Queries, rows } from "./Query.ts"
+import * as Gather from "./Gather.ts"
+import { Queries, rows, untilGathered } from "./Query.ts"
 
 /** The parameters of a claim: its key, its limit, and the seconds in which one comes back. */
 const parametersOf = (index: number) => [1, 2, 3].map((n) => `$${index * 3 + n}`) as [string, string, string]
@@ -53,20 +56,89 @@ const takeStatement = forClaims((index) => {
 
 const TakeRow = Schema.Struct({ index: Schema.Finite, refused: Schema.Boolean, millis: Schema.Finite })
 
+/** Claims of one action, several of a subject at once: all of them, or none where they are more than is left. */
+const takeEach = (from: string, key: string, limit: string, seconds: string) => `
+  insert into rate_limits as r (key, count, expires_at)
+  select ${key}, count(*), now() + make_interval(secs => count(*) * ${seconds}::float8)
+  from ${from}
+  group by ${key}
+  having count(*) <= ${limit}::bigint
+  order by ${key} collate "C"
+  on conflict (key) do update set
+    count = case when r.expires_at <= now() then 0 else r.count end + excluded.count,
+    expires_at = greatest(r.expires_at, now()) + (excluded.expires_at - now())
+  where r.expires_at <= now() or r.count + excluded.count <= ${limit}
+  returning key`
+
 /**
- * Moves the end of the window back too; a window that is over stays over. One that comes back after a refusal is there for
- * the next.
+ * The claims of several logins at once, locked in the order in which one alone locks its own. It refuses nobody: where more
+ * is wanted than is left, each asks alone, for both or for the address only. $1 a JSON array
+ * of `LoginClaims`, $2 and $3 the limit of an account and the seconds in which one comes back, $4 and $5 of an address.
  */
-const giveBackStatement = forClaims((index) => {
-  const [key, limit, seconds] = parametersOf(index)
-  return `claim_${index} as (
-  update rate_limits set
-    count = least(count, ${limit}::bigint) - 1, expires_at = expires_at - make_interval(secs => ${seconds}::float8)
-  where key = ${key}::text
-  ${index === 0 ? "" : `and (select count(*) from claim_${index - 1}) is not null`}
-  returning 1
-)`
-}, (index) => `select from claim_${index}`)
+const takeManyStatement = `
+with call as (
+  select * from rows from (json_to_recordset($1::json) as (account text, address text)) with ordinality
+), account as (${takeEach("call", "account", "$2", "$3")}
+), granted as (
+  select call.* from call join account on account.key = call.account
+), address as (${takeEach("granted", "address", "$4", "$5")}
+)
+select ordinality::int, address.key is not null as both
+from granted left join address on address.key = granted.address`
+
+const TakenRow = Schema.Struct({ ordinality: Schema.Finite, both: Schema.Boolean })
+
+/** What became of claims, up to the first that was refused. */
+type Taken = ReadonlyArray<typeof TakeRow.Type>
+
+const granted = (index: number): typeof TakeRow.Type => ({ index, refused: false, millis: 0 })
+const grantedFirst: Taken = [granted(0)]
+const grantedBoth: Taken = [granted(0), granted(1)]
+
+/** The keys of one login. */
+interface LoginClaims {
+  readonly account: string
+  readonly address: string
+}
+
+const loginClaims = (
+  claims: ReadonlyArray<Claim>,
+  [account, address]: ReadonlyArray<string>
+): LoginClaims | undefined =>
+  claims.length === 2 && claims[0]?.action === "login_account" && claims[1]?.action === "login_address" &&
+    account !== undefined && address !== undefined
+    ? { account, address }
+    : undefined
+
+/**
+ * Moves the end of each window back too; a window that is over stays over. One that comes back after a refusal is there for
+ * the next. Locked in the order of their keys, which is that of claims. $1 a JSON array of `Returned`.
+ */
+const giveBackStatement = `
+with back as (
+  select * from json_to_recordset($1::json) as (key text, times bigint, allowed bigint, seconds float8)
+), held as materialized (
+  select key from rate_limits where key = any(array(select key from back)) order by key for update
+)
+update rate_limits r set
+  count = least(r.count, back.allowed) - back.times,
+  expires_at = r.expires_at - make_interval(secs => back.times * back.seconds)
+from back
+where r.key = any(array(select key from held)) and r.key = back.key`
+
+/** What comes back to one key. */
+interface Returned {
+  readonly key: string
+  readonly times: number
+  readonly allowed: number
+  readonly seconds: number
+}
+
+/** A refusal is not believed while something is owed to the subject; others may take that first, so many times. */
+const maxAttempts = 3
+
+/** Keys in a statement. */
+const batchSize = 1000
 
 const sweepBatch = 1000
 
@@ -87,6 +159,7 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     const { attempt, sql } = yield* Queries
     const policy = yield* RateLimitPolicy
     const takeRows = rows(TakeRow)
+    const takenRows = rows(TakenRow)
     /** Per instance: its subjects are API keys that were verified, so there are only so many. */
     const local = yield* RateLimiter.RateLimiter
 
@@ -133,35 +206,125 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       runOut.delete(key)
     })
 
-    const parameters = (claims: ReadonlyArray<Claim>, keys: ReadonlyArray<string>) =>
-      claims.flatMap(({ action }, index) => {
-        const { limit, window } = policy[action]
-        return [keys[index], limit, Duration.toSeconds(window) / limit]
-      })
+    const secondsEach = ({ limit, window }: Allowance) => Duration.toSeconds(window) / limit
 
-    const giveBack = Effect.fnUntraced(function* (claims: ReadonlyArray<Claim>) {
-      const keys = claims.map(keyOf)
+    const parameters = (claims: ReadonlyArray<Claim>, keys: ReadonlyArray<string>) =>
+      claims.flatMap(({ action }, index) => [keys[index], policy[action].limit, secondsEach(policy[action])])
+
+    /** What is given back and not written yet, and what is being written. */
+    let owed = new Map<string, Returned>()
+    let writing: ReadonlyMap<string, Returned> = owed
+    const some = yield* Latch.make()
+    const inTurn = yield* Semaphore.make(1)
+
+    const isOwed = (key: string): boolean => owed.has(key) || writing.has(key)
+
+    const giveBack = (claims: ReadonlyArray<Claim>, keys: ReadonlyArray<string>) => {
+      for (const [index, { action }] of claims.entries()) {
+        const key = keys[index]!
+        const times = (owed.get(key)?.times ?? 0) + 1
+        owed.set(key, { key, times, allowed: policy[action].limit, seconds: secondsEach(policy[action]) })
+      }
       reopen(keys)
-      yield* attempt("giveBackAllowance", sql.unsafe(giveBackStatement(claims.length), parameters(claims, keys))).pipe(
-        Effect.ensuring(Effect.sync(() => reopen(keys)))
+      some.openUnsafe()
+    }
+
+    /** What a database that is away does not take back, comes back when the windows are over. */
+    const write = inTurn.withPermit(Effect.suspend(() => {
+      some.closeUnsafe()
+      const returned = [...owed.values()]
+      writing = owed
+      owed = new Map()
+      const batches = Array.from(
+        { length: Math.ceil(returned.length / batchSize) },
+        (_, n) => returned.slice(n * batchSize, (n + 1) * batchSize)
       )
+      return Effect.forEach(
+        batches,
+        (batch) => attempt("giveBackAllowance", sql.unsafe(giveBackStatement, [JSON.stringify(batch)])),
+        { discard: true }
+      ).pipe(
+        Effect.ignore,
+        Effect.ensuring(Effect.sync(() => {
+          const keys = [...writing.keys()]
+          writing = new Map()
+          reopen(keys)
+        }))
+      )
+    }))
+
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+    /** For nobody's patience but its own: who asks may go away meanwhile, and waits only so long. */
+    const writeBack = Effect.suspend(() => Fiber.join(run(write))).pipe(Effect.timeout("1 second"), Effect.ignore)
+
+    yield* Effect.addFinalizer(() => writeBack)
+    yield* some.await.pipe(
+      Effect.andThen(untilGathered),
+      Effect.andThen(writeBack),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
+    const takeAlone = (
+      claims: ReadonlyArray<Claim>,
+      keys: ReadonlyArray<string>
+    ): Effect.Effect<Taken, StoreUnavailable> =>
+      attempt(
+        "takeAllowance",
+        Effect.flatMap(sql.unsafe(takeStatement(claims.length), parameters(claims, keys)), takeRows)
+      )
+
+    const takeTogether = yield* Gather.make(
+      "takeAllowance",
+      ({ account }: LoginClaims) => account,
+      (calls) =>
+        sql.unsafe(takeManyStatement, [
+          JSON.stringify(calls),
+          policy.login_account.limit,
+          secondsEach(policy.login_account),
+          policy.login_address.limit,
+          secondsEach(policy.login_address)
+        ]).pipe(
+          Effect.flatMap(takenRows),
+          Effect.map((taken) =>
+            new Map(taken.map(({ both, ordinality }) => [ordinality - 1, both ? grantedBoth : grantedFirst]))
+          )
+        ),
+      { atOnce: false }
+    )
+
+    const take = Effect.fnUntraced(function* (claims: ReadonlyArray<Claim>, keys: ReadonlyArray<string>) {
+      const login = loginClaims(claims, keys)
+      if (login === undefined) return yield* takeAlone(claims, keys)
+      const taken = yield* takeTogether(login, takeAlone(claims, keys))
+      if (taken !== grantedFirst) return taken
+      const [rest] = yield* takeAlone(claims.slice(1), keys.slice(1)).pipe(
+        Effect.onError(() => Effect.sync(() => giveBack(claims.slice(0, 1), keys)))
+      )
+      return rest === undefined ? taken : [...taken, { ...rest, index: 1 }]
     })
 
     const takeAll = Effect.fnUntraced(function* (claims: ReadonlyArray<Claim>) {
       const keys = claims.map(keyOf)
       for (const key of keys) yield* check(key)
-      const questions = keys.map(asking)
-      const taken = yield* attempt(
-        "takeAllowance",
-        Effect.flatMap(sql.unsafe(takeStatement(claims.length), parameters(claims, keys)), takeRows)
-      ).pipe(Effect.ensuring(Effect.sync(() => questions.forEach(({ done }) => done()))))
-      const refused = taken.find((claim) => claim.refused)
-      if (refused === undefined) return
-      if (!questions[refused.index]!.cameBack()) {
-        remember(keys[refused.index]!, (yield* Clock.currentTimeMillis) + refused.millis)
+      for (let attempts = 1;; attempts++) {
+        const questions = keys.map(asking)
+        const taken = yield* take(claims, keys).pipe(
+          Effect.ensuring(Effect.sync(() => questions.forEach(({ done }) => done())))
+        )
+        const refused = taken.find((claim) => claim.refused)
+        if (refused === undefined) return
+        const key = keys[refused.index]!
+        if (refused.index > 0) giveBack(claims.slice(0, refused.index), keys)
+        if (attempts < maxAttempts && isOwed(key)) {
+          yield* writeBack
+          continue
+        }
+        if (!questions[refused.index]!.cameBack()) {
+          remember(key, (yield* Clock.currentTimeMillis) + refused.millis)
+        }
+        return yield* limited(refused.millis)
       }
-      if (refused.index > 0) yield* Effect.ignore(giveBack(claims.slice(0, refused.index)))
-      return yield* limited(refused.millis)
     })
 
     const takeHere = (action: Action, subject: string) =>
@@ -189,7 +352,7 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     return RateLimits.of({
       take: (action, subject) => action === "auto_auth" ? takeHere(action, subject) : takeAll([{ action, subject }]),
       takeAll,
-      giveBack,
+      giveBack: (claims) => Effect.sync(() => giveBack(claims, claims.map(keyOf))),
       check: (action, subject) =>
         Effect.suspend(() => runOut.size === 0 ? Effect.void : check(keyOf({ action, subject })))
     })

@@ -7,6 +7,7 @@ import type { Statement } from "effect/sql/Statement"
 import { SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { CustomIdImmutable, CustomIdTaken, Metadata, UsernameTaken, UserNotFound } from "../domain/User.ts"
 import { type LoginRecord, type UserRecord, UserRepository } from "../services/UserRepository.ts"
+import * as Gather from "./Gather.ts"
 import { Queries, rows, uniqueViolation } from "./Query.ts"
 
 export const findForLoginStatement = `
@@ -15,13 +16,35 @@ select t.id::float8 as tenant_id, t.suspended_at is not null as tenant_suspended
 from tenants t left join users u on u.tenant_id = t.id and u.username = $2
 where t.app_id = $1 and t.deleted_at is null`
 
-const LoginRow = Schema.Struct({
-  tenant_id: TenantId,
+/** The same for several. $1 a JSON array of `LoginCall`. */
+export const findManyForLoginStatement = `
+select call.ordinality::int, t.id::float8 as tenant_id, t.suspended_at is not null as tenant_suspended,
+  u.id::float8 as user_id, u.banned_at is not null as banned, u.password_hash
+from rows from (json_to_recordset($1::json) as (app_id text, username text)) with ordinality call
+left join lateral (
+  select id, suspended_at from tenants where tenants.app_id = call.app_id and deleted_at is null offset 0
+) t on true
+left join lateral (
+  select id, banned_at, password_hash from users
+  where users.tenant_id = t.id and users.username = call.username offset 0
+) u on true`
+
+interface LoginCall {
+  readonly app_id: string
+  readonly username: string
+}
+
+const loginFields = {
   tenant_suspended: Schema.Boolean,
   user_id: Schema.NullOr(UserId),
   banned: Schema.Boolean,
   password_hash: Schema.NullOr(Schema.String)
-})
+}
+
+const LoginRow = Schema.Struct({ tenant_id: TenantId, ...loginFields })
+
+/** No tenant: an app id that nobody has. */
+const ManyLoginRow = Schema.Struct({ ordinality: Schema.Finite, tenant_id: Schema.NullOr(TenantId), ...loginFields })
 
 const toLogin = (row: typeof LoginRow.Type): LoginRecord => ({
   tenantId: row.tenant_id,
@@ -176,6 +199,7 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
   Effect.gen(function* () {
     const { apart, attempt, scanning, sql } = yield* Queries
     const loginRows = rows(LoginRow)
+    const manyLoginRows = rows(ManyLoginRow)
     const userRows = rows(UserRow)
     const createRows = rows(CreateRow)
     const endedRows = rows(EndedRow)
@@ -202,10 +226,28 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
       return row === undefined ? yield* new UserNotFound() : row.ended
     })
 
+    const findForLogin = yield* Gather.make(
+      "findForLogin",
+      ({ app_id, username }: LoginCall) => `${app_id} ${username}`,
+      (calls) =>
+        sql.unsafe(findManyForLoginStatement, [JSON.stringify(calls)]).pipe(
+          Effect.flatMap(manyLoginRows),
+          Effect.map((found) =>
+            new Map(found.map(({ ordinality, tenant_id, ...row }) => [
+              ordinality - 1,
+              tenant_id === null ? Option.none() : Option.some(toLogin({ tenant_id, ...row }))
+            ]))
+          )
+        ),
+      { atOnce: false }
+    )
+
+    const findAloneForLogin = (appId: string, username: string) =>
+      attempt("findForLogin", sql.unsafe(findForLoginStatement, [appId, username]).pipe(Effect.flatMap(loginRows)))
+        .pipe(Effect.map((found) => Option.map(Option.fromUndefinedOr(found[0]), toLogin)))
+
     return UserRepository.of({
-      findForLogin: (appId, username) =>
-        attempt("findForLogin", sql.unsafe(findForLoginStatement, [appId, username]).pipe(Effect.flatMap(loginRows)))
-          .pipe(Effect.map((found) => Option.map(Option.fromUndefinedOr(found[0]), toLogin))),
+      findForLogin: (appId, username) => findForLogin({ app_id: appId, username }, findAloneForLogin(appId, username)),
       find: (tenantId, userId) =>
         attempt("findUser", sql.unsafe(findStatement, [tenantId, userId]).pipe(Effect.flatMap(userRows))).pipe(
           Effect.map((found) => Option.map(Option.fromUndefinedOr(found[0]), toUser))

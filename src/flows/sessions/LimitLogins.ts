@@ -12,11 +12,7 @@ export interface Attempt {
   readonly address: string
 }
 
-/**
- * Finds the account, checks the guess, and goes on when it was right. The account is looked for while the attempt is paid
- * for, and what follows a right guess is done while the attempt is given back: the store is waited for twice, not four
- * times.
- */
+/** Finds the account while the attempt is paid for, checks the guess, and goes on when it was right. */
 export const limitLogins = Effect.fnUntraced(function* <
   Account,
   Right,
@@ -38,12 +34,12 @@ export const limitLogins = Effect.fnUntraced(function* <
     { action: "login_account", subject: `${attempt.account} ${attempt.address}` },
     { action: "login_address", subject: attempt.address }
   ]
-  const giveBack = Effect.ignore(limits.giveBack(claims))
+  const giveBack = limits.giveBack(claims)
   const [, account] = yield* Effect.all([limits.takeAll(claims), login.find], { concurrency: 2 })
   const right = yield* login.check(account).pipe(
     // A database that was away is not asked to take anything back: the caller waits for an answer.
     Effect.tapError(({ _tag }) => _tag === "InvalidCredentials" || _tag === "StoreUnavailable" ? Effect.void : giveBack)
   )
-  const [exit] = yield* Effect.all([Effect.exit(login.proceed(right)), giveBack], { concurrency: 2 })
-  return yield* exit
+  yield* giveBack
+  return yield* login.proceed(right)
 })

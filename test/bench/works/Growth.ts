@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto"
 import { join } from "node:path"
 import * as Sessions from "../../../src/postgres/SessionStatements.ts"
-import { findForLoginStatement } from "../../../src/postgres/UserRepositoryPg.ts"
+import { findForLoginStatement, findManyForLoginStatement } from "../../../src/postgres/UserRepositoryPg.ts"
 import type { Bench, Subject } from "../Bench.ts"
 import { type Call, measureCall, request } from "../Load.ts"
 import type { Postgres } from "../Postgres.ts"
@@ -130,7 +130,8 @@ const statements = async (postgres: Postgres, { database, tenant }: Grown) => {
     endAll: [Sessions.endAllStatement, ["'revoked'", id, user, "null"]],
     endWithin: [Sessions.endWithinStatement, ["'revoked'", id, user, session]],
     createUser: [Sessions.createUserStatement, [id, "'somebody'", "'custom'", "null", "null"]],
-    findForLogin: [findForLoginStatement, [`'${tenant.app_id}'`, name]]
+    findForLogin: [findForLoginStatement, [`'${tenant.app_id}'`, name]],
+    findManyForLogin: [findManyForLoginStatement, ["'[]'"]]
   } as const satisfies Record<string, readonly [string, ReadonlyArray<string>]>
 }
 
