@@ -1,5 +1,5 @@
-// Calls of one kind that come while others are on their way leave together: one statement, one commit, and to each caller
-// its own answer. What a statement for many cannot answer, its caller asks again alone.
+// Calls of one kind that come in one turn, or while others are on their way, leave together: one statement, one commit, and
+// to each caller its own answer. What a statement for many cannot answer, its caller asks again alone.
 import { Clock, Effect, Exit, Fiber } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
@@ -151,7 +151,7 @@ export const make = Effect.fnUntraced(function* <Call, A>(
 
   const isTime = () => {
     const now = clock.currentTimeMillisUnsafe()
-    // One that went alone may wait for a lock, which these do not.
+    // One that went alone may wait for a lock for long, which these do not.
     const isWaitedFor = ({ callers, since }: Statement<Call, A>) => callers.length > 0 && now < since + slow
     return underWay.length < maxUnderWay && (areEnough() || !underWay.some(isWaitedFor))
   }

@@ -1,6 +1,6 @@
 // Allowances in PostgreSQL, where all instances see them. Subjects are hashed: whatever an attacker puts into a name, its
-// key has one size. What has run out is remembered here, so that a flood is refused without asking the database. What is
-// given back is gathered for a moment; until it is written nobody is refused here for want of it.
+// key has one size. What has run out is remembered here for a moment, so that a flood is refused without asking the
+// database. What is given back is gathered for a moment, too; whoever would be refused for want of it is given it at once.
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Clock, Duration, Effect, Fiber, Latch, Layer, Schedule, Schema, Semaphore } from "effect"
 import * as RateLimiter from "effect/persistence/RateLimiter"
@@ -9,7 +9,7 @@ import { type Action, type Allowance, type Claim, RateLimited, RateLimitPolicy }
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
 import { RateLimits } from "../services/RateLimits.ts"
 import * as Gather from "./Gather.ts"
-import { Queries, rows, untilGathered } from "./Query.ts"
+import { Queries, rows, timing, untilGathered } from "./Query.ts"
 
 /** The parameters of a claim: its key, its limit, and the seconds in which one comes back. */
 const parametersOf = (index: number) => [1, 2, 3].map((n) => `$${index * 3 + n}`) as [string, string, string]
@@ -134,8 +134,11 @@ interface Returned {
   readonly seconds: number
 }
 
-/** A refusal is not believed while something is owed to the subject; others may take that first, so many times. */
-const maxAttempts = 3
+/** A refusal is not believed if something came back meanwhile; others may take that first, so many times. */
+const maxAttempts = 5
+
+/** Milliseconds for which it is believed that a subject has run out: something may come back at another instance. */
+const believedFor = 1000
 
 /** Keys in a statement. */
 const batchSize = 1000
@@ -163,11 +166,11 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     /** Per instance: its subjects are API keys that were verified, so there are only so many. */
     const local = yield* RateLimiter.RateLimiter
 
-    const runOut = new Map<string, number>()
+    const runOut = new Map<string, { readonly until: number; readonly believed: number }>()
 
-    const remember = (key: string, until: number) => {
+    const remember = (key: string, now: number, millis: number) => {
       runOut.delete(key)
-      runOut.set(key, until)
+      runOut.set(key, { until: now + millis, believed: now + Math.min(millis, believedFor) })
       if (runOut.size > maxRemembered) runOut.delete(runOut.keys().next().value!)
     }
 
@@ -199,10 +202,10 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     const limited = (millis: number) => new RateLimited({ retryAfter: Math.max(1, Math.ceil(millis / 1000)) })
 
     const check = Effect.fnUntraced(function* (key: string) {
-      const until = runOut.get(key)
-      if (until === undefined) return
-      const left = until - (yield* Clock.currentTimeMillis)
-      if (left > 0) return yield* limited(left)
+      const known = runOut.get(key)
+      if (known === undefined) return
+      const now = yield* Clock.currentTimeMillis
+      if (now < known.believed) return yield* limited(known.until - now)
       runOut.delete(key)
     })
 
@@ -217,7 +220,14 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     const some = yield* Latch.make()
     const inTurn = yield* Semaphore.make(1)
 
-    const isOwed = (key: string): boolean => owed.has(key) || writing.has(key)
+    /** What is owed is taken in the database still, so it can be handed on. */
+    const takeOwed = (key: string): boolean => {
+      const returned = owed.get(key)
+      if (returned === undefined) return false
+      if (returned.times === 1) owed.delete(key)
+      else owed.set(key, { ...returned, times: returned.times - 1 })
+      return true
+    }
 
     const giveBack = (claims: ReadonlyArray<Claim>, keys: ReadonlyArray<string>) => {
       for (const [index, { action }] of claims.entries()) {
@@ -229,7 +239,7 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       some.openUnsafe()
     }
 
-    /** What a database that is away does not take back, comes back when the windows are over. */
+    /** What the database does not take back, comes back when its window is over. */
     const write = inTurn.withPermit(Effect.suspend(() => {
       some.closeUnsafe()
       const returned = [...owed.values()]
@@ -241,10 +251,13 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       )
       return Effect.forEach(
         batches,
-        (batch) => attempt("giveBackAllowance", sql.unsafe(giveBackStatement, [JSON.stringify(batch)])),
+        (batch) =>
+          attempt("giveBackAllowance", sql.unsafe(giveBackStatement, [JSON.stringify(batch)])).pipe(
+            Effect.ignore,
+            Effect.catchDefect((defect) => Effect.logError("Allowances not given back", defect))
+          ),
         { discard: true }
       ).pipe(
-        Effect.ignore,
         Effect.ensuring(Effect.sync(() => {
           const keys = [...writing.keys()]
           writing = new Map()
@@ -254,8 +267,14 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     }))
 
     const run = Effect.runForkWith(yield* Effect.context<never>())
-    /** For nobody's patience but its own: who asks may go away meanwhile, and waits only so long. */
-    const writeBack = Effect.suspend(() => Fiber.join(run(write))).pipe(Effect.timeout("1 second"), Effect.ignore)
+    /** Goes on when whoever asks goes away, or has waited long enough. */
+    const writeBack = Effect.withFiber((fiber) => {
+      const { left, spend } = timing(fiber)
+      return Fiber.join(run(write)).pipe(
+        Effect.timeoutOption(Math.min(left, 1000)),
+        Effect.ensuring(Effect.sync(spend))
+      )
+    })
 
     yield* Effect.addFinalizer(() => writeBack)
     yield* some.await.pipe(
@@ -307,23 +326,26 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     const takeAll = Effect.fnUntraced(function* (claims: ReadonlyArray<Claim>) {
       const keys = claims.map(keyOf)
       for (const key of keys) yield* check(key)
-      for (let attempts = 1;; attempts++) {
+      let attempts = 0
+      for (let first = 0; first < claims.length;) {
         const questions = keys.map(asking)
-        const taken = yield* take(claims, keys).pipe(
+        const taken = yield* take(claims.slice(first), keys.slice(first)).pipe(
           Effect.ensuring(Effect.sync(() => questions.forEach(({ done }) => done())))
         )
         const refused = taken.find((claim) => claim.refused)
         if (refused === undefined) return
-        const key = keys[refused.index]!
-        if (refused.index > 0) giveBack(claims.slice(0, refused.index), keys)
-        if (attempts < maxAttempts && isOwed(key)) {
-          yield* writeBack
+        const index = first + refused.index
+        const key = keys[index]!
+        if (takeOwed(key)) {
+          first = index + 1
           continue
         }
-        if (!questions[refused.index]!.cameBack()) {
-          remember(key, (yield* Clock.currentTimeMillis) + refused.millis)
-        }
-        return yield* limited(refused.millis)
+        giveBack(claims.slice(0, index), keys)
+        const cameBack = writing.has(key) || questions[index]!.cameBack()
+        if (!cameBack) remember(key, yield* Clock.currentTimeMillis, refused.millis)
+        if (!cameBack || ++attempts === maxAttempts) return yield* limited(refused.millis)
+        yield* writeBack
+        first = 0
       }
     })
 
@@ -336,8 +358,8 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       )
 
     const forgetOver = Effect.map(Clock.currentTimeMillis, (now) => {
-      for (const [key, until] of runOut) {
-        if (until <= now) runOut.delete(key)
+      for (const [key, { believed }] of runOut) {
+        if (believed <= now) runOut.delete(key)
       }
     })
 

@@ -226,10 +226,12 @@ export const layer: Layer.Layer<UserRepository, never, PgClient> = Layer.effect(
       return row === undefined ? yield* new UserNotFound() : row.ended
     })
 
+    let looks = 0
     const findForLogin = yield* Gather.make(
       "findForLogin",
-      ({ app_id, username }: LoginCall) => `${app_id} ${username}`,
-      (calls) =>
+      // Any number may ask for the same user at once.
+      () => String(looks++),
+      (calls: ReadonlyArray<LoginCall>) =>
         sql.unsafe(findManyForLoginStatement, [JSON.stringify(calls)]).pipe(
           Effect.flatMap(manyLoginRows),
           Effect.map((found) =>

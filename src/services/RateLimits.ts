@@ -8,7 +8,7 @@ export class RateLimits extends Context.Service<RateLimits, {
   readonly take: (action: Action, subject: string) => Effect.Effect<void, RateLimited | StoreUnavailable>
   /** Takes one of each, in this order, or none: `RateLimited` by the first claim that has none left. */
   readonly takeAll: (claims: ReadonlyArray<Claim>) => Effect.Effect<void, RateLimited | StoreUnavailable>
-  /** Gives back what was taken in vain: to the other instances within a moment, as far as the database lets it. */
+  /** Gives back what was taken in vain. Other instances see it a moment later. */
   readonly giveBack: (claims: ReadonlyArray<Claim>) => Effect.Effect<void>
   /** Refuses a subject that this instance has seen run out; asks nobody, takes nothing. */
   readonly check: (action: Action, subject: string) => Effect.Effect<void, RateLimited>

@@ -1,7 +1,8 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import type { Claim } from "../../src/domain/RateLimit.ts"
+import * as RateLimitsPg from "../../src/postgres/RateLimitsPg.ts"
 import { RateLimits } from "../../src/services/RateLimits.ts"
 import { hash } from "node:crypto"
 import * as World from "../support/World.ts"
@@ -149,6 +150,27 @@ layer(World.layer({ LIMIT_LOGIN_ACCOUNT: "2", LIMIT_LOGIN_ADDRESS: "3" }), { exc
         yield* Effect.repeat(Effect.forEach(claims, (_, n) => countOf(`guest ${n}`)), {
           until: (counts) => counts.every((count) => count === 0)
         })
+      }))
+
+    it.effect("refuses nobody while no more than the limit are under way, each in its own time", () =>
+      Effect.gen(function* () {
+        const limits = yield* RateLimits
+        const claims = [account("family"), address("home of the family")]
+        const member = Effect.andThen(
+          limits.takeAll(claims),
+          Effect.andThen(Effect.repeat(Effect.yieldNow, { times: 3 }), limits.giveBack(claims))
+        )
+        yield* Effect.all([0, 1].map(() => Effect.repeat(member, { times: 300 })), { concurrency: "unbounded" })
+      }))
+
+    it.effect("writes what was given back when it ends", () =>
+      Effect.gen(function* () {
+        yield* Effect.flatMap(RateLimits, (limits) =>
+          Effect.gen(function* () {
+            yield* limits.takeAll([account("the last"), address("door")])
+            yield* limits.giveBack([account("the last"), address("door")])
+          })).pipe(Effect.provide(Layer.fresh(RateLimitsPg.layer)))
+        assert.strictEqual(yield* countOf("the last"), 0)
       }))
 
     let run = 0

@@ -37,8 +37,7 @@ export const limitLogins = Effect.fnUntraced(function* <
   const giveBack = limits.giveBack(claims)
   const [, account] = yield* Effect.all([limits.takeAll(claims), login.find], { concurrency: 2 })
   const right = yield* login.check(account).pipe(
-    // A database that was away is not asked to take anything back: the caller waits for an answer.
-    Effect.tapError(({ _tag }) => _tag === "InvalidCredentials" || _tag === "StoreUnavailable" ? Effect.void : giveBack)
+    Effect.tapError(({ _tag }) => _tag === "InvalidCredentials" ? Effect.void : giveBack)
   )
   yield* giveBack
   return yield* login.proceed(right)
