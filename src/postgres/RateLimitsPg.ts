@@ -72,8 +72,8 @@ const takeEach = (from: string, key: string, limit: string, seconds: string) => 
 
 /**
  * The claims of several logins at once, locked in the order in which one alone locks its own. It refuses nobody: where more
- * is wanted than is left, each asks alone, for both or for the address only. $1 a JSON array
- * of `LoginClaims`, $2 and $3 the limit of an account and the seconds in which one comes back, $4 and $5 of an address.
+ * is wanted than is left, each asks alone, for both or for the address only. $1 a JSON array of `LoginClaims`, $2 and $3 the
+ * limit of an account and the seconds in which one comes back, $4 and $5 of an address.
  */
 const takeManyStatement = `
 with call as (
@@ -229,7 +229,8 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       return true
     }
 
-    const giveBack = (claims: ReadonlyArray<Claim>, keys: ReadonlyArray<string>) => {
+    const giveBack = (claims: ReadonlyArray<Claim>) => {
+      const keys = claims.map(keyOf)
       for (const [index, { action }] of claims.entries()) {
         const key = keys[index]!
         const times = (owed.get(key)?.times ?? 0) + 1
@@ -318,7 +319,7 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       const taken = yield* takeTogether(login, takeAlone(claims, keys))
       if (taken !== grantedFirst) return taken
       const [rest] = yield* takeAlone(claims.slice(1), keys.slice(1)).pipe(
-        Effect.onError(() => Effect.sync(() => giveBack(claims.slice(0, 1), keys)))
+        Effect.onError(() => Effect.sync(() => giveBack(claims.slice(0, 1))))
       )
       return rest === undefined ? taken : [...taken, { ...rest, index: 1 }]
     })
@@ -340,7 +341,7 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
           first = index + 1
           continue
         }
-        giveBack(claims.slice(0, index), keys)
+        giveBack(claims.slice(0, index))
         const cameBack = writing.has(key) || questions[index]!.cameBack()
         if (!cameBack) remember(key, yield* Clock.currentTimeMillis, refused.millis)
         if (!cameBack || ++attempts === maxAttempts) return yield* limited(refused.millis)
@@ -374,7 +375,7 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     return RateLimits.of({
       take: (action, subject) => action === "auto_auth" ? takeHere(action, subject) : takeAll([{ action, subject }]),
       takeAll,
-      giveBack: (claims) => Effect.sync(() => giveBack(claims, claims.map(keyOf))),
+      giveBack: (claims) => Effect.sync(() => giveBack(claims)),
       check: (action, subject) =>
         Effect.suspend(() => runOut.size === 0 ? Effect.void : check(keyOf({ action, subject })))
     })

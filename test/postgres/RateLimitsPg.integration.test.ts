@@ -139,6 +139,15 @@ layer(World.layer({ LIMIT_LOGIN_ACCOUNT: "2", LIMIT_LOGIN_ADDRESS: "3" }), { exc
         assert.deepEqual(yield* atOnce(calls), [false, true])
       }))
 
+    it.effect("remembers what has run out, however many were refused at once", () =>
+      Effect.gen(function* () {
+        const limits = yield* RateLimits
+        for (let time = 0; time < 3; time++) yield* limits.take("login_address", "bar")
+        const calls = Array.from({ length: 20 }, (_, n) => limits.takeAll([account(`drinker ${n}`), address("bar")]))
+        yield* Effect.all(calls.map(Effect.flip), { concurrency: "unbounded" })
+        assert.strictEqual((yield* Effect.flip(limits.check("login_address", "bar")))._tag, "RateLimited")
+      }))
+
     it.effect("refuses nobody who waits for what came back a moment ago, however many do", () =>
       Effect.gen(function* () {
         const limits = yield* RateLimits
