@@ -88,12 +88,11 @@ from granted left join address on address.key = granted.address`
 
 const TakenRow = Schema.Struct({ ordinality: Schema.Finite, both: Schema.Boolean })
 
-/** What became of claims, up to the first that was refused. */
+/** What became of claims, up to the first that was refused, or that is still to be asked for. */
 type Taken = ReadonlyArray<typeof TakeRow.Type>
 
-const granted = (index: number): typeof TakeRow.Type => ({ index, refused: false, millis: 0 })
-const grantedFirst: Taken = [granted(0)]
-const grantedBoth: Taken = [granted(0), granted(1)]
+const granted = (count: number): Taken =>
+  Array.from({ length: count }, (_, index) => ({ index, refused: false, millis: 0 }))
 
 /** The keys of one login. */
 interface LoginClaims {
@@ -306,23 +305,15 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
           secondsEach(policy.login_address)
         ]).pipe(
           Effect.flatMap(takenRows),
-          Effect.map((taken) =>
-            new Map(taken.map(({ both, ordinality }) => [ordinality - 1, both ? grantedBoth : grantedFirst]))
-          )
+          Effect.map((taken) => new Map(taken.map(({ both, ordinality }) => [ordinality - 1, granted(both ? 2 : 1)])))
         ),
       { atOnce: false }
     )
 
-    const take = Effect.fnUntraced(function* (claims: ReadonlyArray<Claim>, keys: ReadonlyArray<string>) {
+    const take = (claims: ReadonlyArray<Claim>, keys: ReadonlyArray<string>) => {
       const login = loginClaims(claims, keys)
-      if (login === undefined) return yield* takeAlone(claims, keys)
-      const taken = yield* takeTogether(login, takeAlone(claims, keys))
-      if (taken !== grantedFirst) return taken
-      const [rest] = yield* takeAlone(claims.slice(1), keys.slice(1)).pipe(
-        Effect.onError(() => Effect.sync(() => giveBack(claims.slice(0, 1))))
-      )
-      return rest === undefined ? taken : [...taken, { ...rest, index: 1 }]
-    })
+      return login === undefined ? takeAlone(claims, keys) : takeTogether(login, takeAlone(claims, keys))
+    }
 
     const takeAll = Effect.fnUntraced(function* (claims: ReadonlyArray<Claim>) {
       const keys = claims.map(keyOf)
@@ -330,11 +321,16 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       let attempts = 0
       for (let first = 0; first < claims.length;) {
         const questions = keys.map(asking)
+        const before = claims.slice(0, first)
         const taken = yield* take(claims.slice(first), keys.slice(first)).pipe(
+          Effect.onError(() => Effect.sync(() => giveBack(before))),
           Effect.ensuring(Effect.sync(() => questions.forEach(({ done }) => done())))
         )
         const refused = taken.find((claim) => claim.refused)
-        if (refused === undefined) return
+        if (refused === undefined) {
+          first += taken.length
+          continue
+        }
         const index = first + refused.index
         const key = keys[index]!
         if (takeOwed(key)) {
