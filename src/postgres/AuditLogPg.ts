@@ -2,16 +2,16 @@
 // own; an instance that is killed takes those of its last moment with it, and those that were on their way when the
 // database went away may be written twice.
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { Clock, Duration, Effect, Fiber, Latch, Layer, Metric, Schema, Semaphore } from "effect"
+import { Clock, Effect, Layer, Metric, Schema } from "effect"
 import { ActorKind, AuditDetail, type AuditRecord, type PeriodUsage } from "../domain/AuditEvent.ts"
 import { ApiKeyId, SessionId, type TenantId, UserId } from "../domain/Ids.ts"
 import { auditDropped } from "../Metrics.ts"
 import { Actor } from "../services/Actor.ts"
 import { AuditLog } from "../services/AuditLog.ts"
 import { Caller } from "../services/Caller.ts"
-import { Queries, rows, untilGathered } from "./Query.ts"
+import * as Later from "./Later.ts"
+import { Queries, rows } from "./Query.ts"
 
-const retryAfter = "1 second"
 const batchSize = 500
 /** Events that may wait while the database is away. One more is dropped, and counted. */
 const maxWaiting = 20_000
@@ -115,13 +115,11 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
     const waiting: Array<Waiting> = []
     /** Of those that wait, the sockets of each tenant that no statement has been sent with. */
     const opened = new Map<TenantId, { sockets: number }>()
-    const some = yield* Latch.make()
-    const writing = yield* Semaphore.make(1)
 
     const push = Effect.fnUntraced(function* (row: Waiting["row"]) {
       if (waiting.length >= maxWaiting) return yield* Metric.update(auditDropped, 1)
       waiting.push({ at: yield* Clock.currentTimeMillis, row })
-      some.openUnsafe()
+      wanted()
     })
 
     /** A tenant's sockets of one moment are one row, however many. */
@@ -137,11 +135,8 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
         return push(row)
       })
 
-    /**
-     * Everything that waits when it begins, and nothing that comes meanwhile, which under load would never end. What could
-     * not be written waits on; what the database will not have is given up, or it would block the rest.
-     */
-    const write = writing.withPermit(Effect.gen(function* () {
+    /** What could not be written waits on; what the database will not have is given up, or it would block the rest. */
+    const { flush, wanted } = yield* Later.make(Effect.gen(function* () {
       for (let left = waiting.length; left > 0;) {
         const batch = waiting.slice(0, Math.min(left, batchSize))
         opened.clear()
@@ -158,22 +153,6 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
         left -= batch.length
       }
     }))
-
-    /** Who asks may go away meanwhile: a batch that was sent is not sent again because nobody waited for the answer. */
-    const flush = Effect.flatMap(Effect.forkDetach(write), Fiber.join)
-
-    yield* Effect.addFinalizer(() => flush.pipe(Effect.timeout(Duration.seconds(1)), Effect.ignore))
-    yield* some.await.pipe(
-      Effect.andThen(untilGathered),
-      Effect.andThen(some.close),
-      Effect.andThen(flush),
-      Effect.catch(() => Effect.andThen(Effect.sleep(retryAfter), some.open)),
-      Effect.forever,
-      Effect.forkScoped
-    )
-
-    /** As far as that does not take long. */
-    const upToDate = flush.pipe(Effect.timeout(Duration.seconds(1)), Effect.ignore)
 
     return AuditLog.of({
       record: Effect.fnUntraced(function* (event) {
@@ -193,7 +172,7 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
       }),
       countSocket,
       list: Effect.fnUntraced(function* (tenantId, { before, limit }) {
-        yield* upToDate
+        yield* flush
         const found = yield* attempt(
           "listEvents",
           sql.unsafe(listStatement, [tenantId, before ?? null, limit + 1]).pipe(Effect.flatMap(eventRows))
@@ -202,7 +181,7 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
         return { items, next: found.length > limit ? items[items.length - 1]?.id ?? null : null }
       }),
       usage: Effect.fnUntraced(function* (tenantId) {
-        yield* upToDate
+        yield* flush
         return yield* attempt(
           "usage",
           scanning(tenantId)(Effect.gen(function* () {

@@ -2,40 +2,21 @@
 // key has one size. What has run out is remembered here for a moment, so that a flood is refused without asking the
 // database. What is given back is gathered for a moment, too; whoever would be refused for want of it is given it at once.
 import type { PgClient } from "@effect/sql-pg/PgClient"
-import { Clock, Duration, Effect, Fiber, Latch, Layer, Schedule, Schema, Semaphore } from "effect"
+import { Clock, Duration, Effect, Layer, Schedule, Schema } from "effect"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import { hash } from "node:crypto"
 import { type Action, type Allowance, type Claim, RateLimited, RateLimitPolicy } from "../domain/RateLimit.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
 import { RateLimits } from "../services/RateLimits.ts"
 import * as Gather from "./Gather.ts"
-import { Queries, rows, timing, untilGathered } from "./Query.ts"
+import * as Later from "./Later.ts"
+import { Queries, rows, timing } from "./Query.ts"
 
 /** The parameters of a claim: its key, its limit, and the seconds in which one comes back. */
 const parametersOf = (index: number) => [1, 2, 3].map((n) => `$${index * 3 + n}`) as [string, string, string]
 
-/** A statement for so many claims, each by a part of its own. */
-const forClaims = (
-  part: (index: number) => string,
-  answer: (index: number) => string
-): (claims: number) => string => {
-  const known = new Map<number, string>()
-  return (claims) => {
-    let statement = known.get(claims)
-    if (statement === undefined) {
-      const indexes = Array.from({ length: claims }, (_, index) => index)
-      statement = `with ${indexes.map(part).join(", ")}\n${indexes.map(answer).join("\nunion all ")}`
-      known.set(claims, statement)
-    }
-    return statement
-  }
-}
-
-/**
- * A claim is made when the one before it was granted, so that all statements lock their rows in the order of the claims.
- * Beyond the limit neither the count nor the window grows: who waits is let in again.
- */
-const takeStatement = forClaims((index) => {
+/** Beyond the limit neither the count nor the window grows: who waits is let in again. */
+const takeOne = (index: number): string => {
   const [key, limit, seconds] = parametersOf(index)
   return `claim_${index} as (
   insert into rate_limits as r (key, count, expires_at)
@@ -50,9 +31,20 @@ const takeStatement = forClaims((index) => {
     end
   returning count > ${limit} as refused, expires_at
 )`
-}, (index) =>
-  `select ${index} as index, refused,
-  greatest(extract(epoch from expires_at - now()) * 1000, 0)::float8 as millis from claim_${index}`)
+}
+
+/**
+ * So many claims, each made when the one before it was granted, so that all statements lock their rows in the order of the
+ * claims.
+ */
+const takeStatement = (claims: number): string => {
+  const indexes = Array.from({ length: claims }, (_, index) => index)
+  const answers = indexes.map((index) =>
+    `select ${index} as index, refused, greatest(extract(epoch from expires_at - now()) * 1000, 0)::float8 as millis
+from claim_${index}`
+  )
+  return `with ${indexes.map(takeOne).join(", ")}\n${answers.join("\nunion all ")}`
+}
 
 const TakeRow = Schema.Struct({ index: Schema.Finite, refused: Schema.Boolean, millis: Schema.Finite })
 
@@ -216,8 +208,6 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
     /** What is given back and not written yet, and what is being written. */
     let owed = new Map<string, Returned>()
     let writing: ReadonlyMap<string, Returned> = owed
-    const some = yield* Latch.make()
-    const inTurn = yield* Semaphore.make(1)
 
     /** What is owed is taken in the database still, so it can be handed on. */
     const takeOwed = (key: string): boolean => {
@@ -236,12 +226,11 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
         owed.set(key, { key, times, allowed: policy[action].limit, seconds: secondsEach(policy[action]) })
       }
       reopen(keys)
-      some.openUnsafe()
+      wanted()
     }
 
     /** What the database does not take back, comes back when its window is over. */
-    const write = inTurn.withPermit(Effect.suspend(() => {
-      some.closeUnsafe()
+    const { flush, wanted } = yield* Later.make(Effect.suspend(() => {
       const returned = [...owed.values()]
       writing = owed
       owed = new Map()
@@ -266,23 +255,10 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       )
     }))
 
-    const run = Effect.runForkWith(yield* Effect.context<never>())
-    /** Goes on when whoever asks goes away, or has waited long enough. */
     const writeBack = Effect.withFiber((fiber) => {
       const { left, spend } = timing(fiber)
-      return Fiber.join(run(write)).pipe(
-        Effect.timeoutOption(Math.min(left, 1000)),
-        Effect.ensuring(Effect.sync(spend))
-      )
+      return flush.pipe(Effect.timeoutOption(left), Effect.ensuring(Effect.sync(spend)))
     })
-
-    yield* Effect.addFinalizer(() => writeBack)
-    yield* some.await.pipe(
-      Effect.andThen(untilGathered),
-      Effect.andThen(writeBack),
-      Effect.forever,
-      Effect.forkScoped
-    )
 
     const takeAlone = (
       claims: ReadonlyArray<Claim>,
