@@ -2,8 +2,8 @@
 // nowhere else; what is kept or compared is its SHA-256.
 import { Clock, Effect, Layer, Option, Redacted } from "effect"
 import { hash, randomFillSync, timingSafeEqual } from "node:crypto"
-import { ApiKeyId, AppId, SessionId } from "../domain/Ids.ts"
-import type { MintedTokens } from "../domain/Session.ts"
+import { ApiKeyId, AppId, type SessionId } from "../domain/Ids.ts"
+import type { HashedToken, MintedTokens } from "../domain/Session.ts"
 import { TokenCodec } from "../services/TokenCodec.ts"
 
 const idBytes = 16
@@ -58,13 +58,12 @@ const uuidv7 = (millis: number, random: Uint8Array): Buffer => {
   return bytes
 }
 
-const dashed = (id: Buffer): string => {
-  const hex = id.toString("hex")
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
-}
+/** Of its bytes as hexadecimal, whatever follows them. */
+const dashed = (hex: string): string =>
+  `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 
-/** Without asking whether it looks like one, which would take as long as to make it. */
-const sessionId = (id: Buffer): SessionId => SessionId.make(dashed(id), { disableChecks: true })
+/** Without asking whether it looks like one, which would take as long as all else that is done with a token. */
+const sessionId = (hex: string): SessionId => dashed(hex) as SessionId
 
 const token = (id: Uint8Array, secret: Uint8Array): Redacted.Redacted =>
   Redacted.make(Buffer.concat([id, secret]).toString("hex"))
@@ -77,11 +76,13 @@ const pair = (sessionId: SessionId, id: Uint8Array, access: Uint8Array, refresh:
   refreshDigest: sha256(refresh)
 })
 
-const split = (text: string): readonly [id: Buffer, secret: Buffer] | undefined => {
-  if (text.length !== tokenLength || !tokenPattern.test(text)) return undefined
-  const bytes = Buffer.from(text, "hex")
-  return [bytes.subarray(0, idBytes), bytes.subarray(idBytes)]
-}
+const isToken = (text: string): boolean => text.length === tokenLength && tokenPattern.test(text)
+
+/** Of the secret behind the id. */
+const digestOf = (token: string): Buffer => sha256(Buffer.from(token.slice(2 * idBytes), "hex"))
+
+const hashToken = (text: string): Option.Option<HashedToken> =>
+  isToken(text) ? Option.some({ sessionId: sessionId(text), digest: digestOf(text) }) : Option.none()
 
 export const layer: Layer.Layer<TokenCodec> = Layer.sync(TokenCodec, () => {
   const random = makeRandom()
@@ -89,18 +90,10 @@ export const layer: Layer.Layer<TokenCodec> = Layer.sync(TokenCodec, () => {
   return TokenCodec.of({
     mintSession: Effect.map(
       mintId,
-      (id) => pair(sessionId(id), id, random(secretBytes), random(secretBytes))
+      (id) => pair(sessionId(id.toString("hex")), id, random(secretBytes), random(secretBytes))
     ),
-    parseToken: (presented) => {
-      const halves = split(Redacted.value(presented))
-      if (halves === undefined) return Option.none()
-      const [id, secret] = halves
-      return Option.some({
-        sessionId: sessionId(id),
-        digest: sha256(secret),
-        token: presented
-      })
-    },
+    parseToken: (token) => Option.map(hashToken(Redacted.value(token)), (hashed) => ({ ...hashed, token })),
+    hashToken,
     successor: (presented, salt) => {
       const key = Buffer.from(Redacted.value(presented.token), "hex")
       const secrets = hmacSha256(key, salt)
@@ -115,17 +108,15 @@ export const layer: Layer.Layer<TokenCodec> = Layer.sync(TokenCodec, () => {
     mintApiKey: Effect.map(mintId, (id) => {
       const secret = random(secretBytes)
       return {
-        id: ApiKeyId.make(dashed(id)),
+        id: ApiKeyId.make(dashed(id.toString("hex"))),
         key: Redacted.make(apiKeyPrefix + Buffer.concat([id, secret]).toString("hex")),
         digest: sha256(secret)
       }
     }),
     parseApiKey: (presented) => {
       const text = Redacted.value(presented)
-      const halves = text.startsWith(apiKeyPrefix) ? split(text.slice(apiKeyPrefix.length)) : undefined
-      if (halves === undefined) return Option.none()
-      const [id, secret] = halves
-      return Option.some({ id: ApiKeyId.make(dashed(id)), digest: sha256(secret) })
+      const token = text.startsWith(apiKeyPrefix) ? text.slice(apiKeyPrefix.length) : ""
+      return isToken(token) ? Option.some({ id: ApiKeyId.make(dashed(token)), digest: digestOf(token) }) : Option.none()
     },
     mintTicket: Effect.sync(() => {
       const bytes = random(ticketBytes)

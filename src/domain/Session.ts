@@ -40,10 +40,14 @@ export interface SignedIn extends TokenPair {
   readonly user: User
 }
 
-/** A token as it was presented, to derive a successor from; its id half in clear, its secret half hashed. */
-export interface PresentedToken {
+/** What a token is looked up and compared by: its id half in clear, its secret half hashed. */
+export interface HashedToken {
   readonly sessionId: SessionId
   readonly digest: Uint8Array
+}
+
+/** The same and the token as it was presented, to derive a successor from. */
+export interface PresentedToken extends HashedToken {
   readonly token: Redacted.Redacted
 }
 

@@ -4,6 +4,7 @@
 import { Effect, Exit, Option, Redacted, Schema, SchemaParser } from "effect"
 import { HttpServerRespondable, HttpServerResponse } from "effect/http"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
+import { bearer } from "../api/Bearer.ts"
 import { PasswordRequest, ProfileRequest, RefreshRequest } from "../api/Sessions.ts"
 import { toMe } from "../api/User.ts"
 import type { SessionPrincipal } from "../domain/Principal.ts"
@@ -20,7 +21,7 @@ import type { TokenStore } from "../services/TokenStore.ts"
 import type { UserRepository } from "../services/UserRepository.ts"
 import { clientAddress, TrustProxy } from "./ClientAddress.ts"
 import * as Cors from "./Cors.ts"
-import { type Presented, secretKey, sessionToken } from "./Credentials.ts"
+import { type Presented, secretKey } from "./Credentials.ts"
 import * as Edge from "./Edge.ts"
 import { logIn, refresh, signIn } from "./handlers/Sessions.ts"
 
@@ -121,8 +122,9 @@ export const make = Effect.gen(function* () {
   }
 
   const me = (request: Edge.Asked): Direct | undefined => {
-    const token = credential(sessionToken(request, {}))
-    const principal = token === undefined || hasBody(request) ? undefined : recallPrincipal(token, codec, recent)
+    const text = hasBody(request) ? undefined : bearer(request.headers.authorization)
+    const token = text === undefined ? undefined : Option.getOrUndefined(codec.hashToken(text))
+    const principal = token === undefined ? undefined : recallPrincipal(token, codec, recent)
     if (principal === undefined) return undefined
     const { answer } = exchange(request)
     return {

@@ -156,19 +156,20 @@ const finish = (
   retryAfter: number | undefined
 ): HttpServerResponse.HttpServerResponse => {
   const response = answer.status >= 400 && !isProblem(answer) ? byStatus(request, answer) : answer
+  const { setHeader } = HttpServerResponse
+  let marked = setHeader(response, "x-request-id", requestId)
   // On every answer: the router takes one path in many spellings, and each may carry a token. What says itself how it
   // may be kept is the same for everybody.
-  const headers: Record<string, string> = {
-    "x-request-id": requestId,
-    "cache-control": response.headers["cache-control"] ?? "no-store"
-  }
   if (hasQueryCredential(request.url)) {
-    headers["cache-control"] = "private, no-store"
-    headers["referrer-policy"] = "no-referrer"
+    marked = setHeader(setHeader(marked, "cache-control", "private, no-store"), "referrer-policy", "no-referrer")
+  } else if (response.headers["cache-control"] === undefined) {
+    marked = setHeader(marked, "cache-control", "no-store")
   }
-  if (response.status === 401) headers["www-authenticate"] = challenge(request, response)
-  if (response.status === 429 || response.status === 503) headers["retry-after"] = String(retryAfter ?? 1)
-  return HttpServerResponse.setHeaders(response, headers)
+  if (response.status === 401) marked = setHeader(marked, "www-authenticate", challenge(request, response))
+  if (response.status === 429 || response.status === 503) {
+    marked = setHeader(marked, "retry-after", String(retryAfter ?? 1))
+  }
+  return marked
 }
 
 const counters = new Map<string, Metric.Metric<number, unknown>>()

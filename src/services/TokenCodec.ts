@@ -1,7 +1,7 @@
 import { Context, type Effect, type Option, type Redacted } from "effect"
 import type { MintedApiKey, PresentedApiKey } from "../domain/ApiKey.ts"
 import type { AppId } from "../domain/Ids.ts"
-import type { MintedTokens, PresentedToken } from "../domain/Session.ts"
+import type { HashedToken, MintedTokens, PresentedToken } from "../domain/Session.ts"
 import type { MintedTicket } from "../domain/Ticket.ts"
 
 /** Credentials and their halves: selector in clear, verifier only ever as its SHA-256. */
@@ -10,6 +10,8 @@ export class TokenCodec extends Context.Service<TokenCodec, {
   readonly mintSession: Effect.Effect<MintedTokens>
   /** 64 lower-case hex characters, or nothing. */
   readonly parseToken: (token: Redacted.Redacted) => Option.Option<PresentedToken>
+  /** The same of a token that is hashed where it is read, and kept by nobody: to redact one takes as long as to hash it. */
+  readonly hashToken: (token: string) => Option.Option<HashedToken>
   /** The pair that follows `presented` under `salt`: the same arguments give the same pair, on every instance. */
   readonly successor: (presented: PresentedToken, salt: Uint8Array) => MintedTokens
   /** Fresh randomness for `successor`. */

@@ -1,6 +1,6 @@
 // GET /ws: who may open a socket. Everything is refused before the upgrade, as an ordinary HTTP answer. Whoever is let in
 // is so before there is a request: what the HTTP platform keeps of one, a socket would keep for hours.
-import { Cause, Context, Effect, Exit, Layer, type Redacted, References } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Option, type Redacted, References } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
@@ -89,7 +89,8 @@ const recaller = Effect.gen(function* () {
     if (lifecycle.draining()) return undefined
     const credential = presented(handshake)
     if (credential._tag !== "Token") return undefined
-    const principal = recallPrincipal(credential.token, codec, recent)
+    const token = Option.getOrUndefined(codec.parseToken(credential.token))
+    const principal = token === undefined ? undefined : recallPrincipal(token, codec, recent)
     if (principal === undefined || credential.inQuery && !principal.queryTokens) return undefined
     return objection(principal, handshake, registry) === undefined ? principal : undefined
   }

@@ -127,6 +127,7 @@ layer(TokenCodecNode.layer)("TokenCodecNode", (it) => {
       const codec = yield* TokenCodec
       const bare = Redacted.make(text)
       assert.strictEqual(Option.isSome(codec.parseToken(bare)), hex.test(text))
+      assert.strictEqual(Option.isSome(codec.hashToken(text)), hex.test(text))
       assert.isTrue(Option.isNone(codec.parseApiKey(bare)))
     }), { arbitrary: { runs: 300 } })
 
@@ -296,7 +297,11 @@ layer(TokenCodecNode.layer)("TokenCodecNode", (it) => {
       const key = yield* codec.mintApiKey
       const secrets = [session.token, session.refreshToken, next.token, next.refreshToken, key.key]
         .map((secret) => Buffer.from(Redacted.value(secret).slice(-32), "hex"))
-      for (const value of [session, refresh, next, key, codec.parseApiKey(key.key), codec.parseToken(next.token)]) {
+      const hashed = Option.getOrThrow(codec.hashToken(Redacted.value(session.token)))
+      assert.deepStrictEqual(hashed, { sessionId: session.sessionId, digest: session.accessDigest })
+      for (
+        const value of [session, refresh, next, key, codec.parseApiKey(key.key), codec.parseToken(next.token), hashed]
+      ) {
         const text = printed(value)
         for (const secret of secrets) assert.isFalse(shows(text, secret), text)
       }

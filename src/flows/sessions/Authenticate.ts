@@ -2,13 +2,7 @@
 // before where nothing is known to have changed since.
 import { Effect, Option, type Redacted } from "effect"
 import type { SessionPrincipal } from "../../domain/Principal.ts"
-import {
-  InvalidToken,
-  judgeAccess,
-  type PresentedToken,
-  type SessionRecord,
-  TokenExpired
-} from "../../domain/Session.ts"
+import { type HashedToken, InvalidToken, judgeAccess, type SessionRecord, TokenExpired } from "../../domain/Session.ts"
 import { TenantSuspended } from "../../domain/Tenant.ts"
 import type { StoreUnavailable } from "../../domain/Unavailable.ts"
 import { UserBanned } from "../../domain/User.ts"
@@ -27,33 +21,24 @@ export const authenticate = (token: Redacted.Redacted): Effect.Effect<
     const presented = Option.getOrUndefined(codec.parseToken(token))
     if (presented === undefined) return Effect.fail(new InvalidToken())
     return Effect.flatMap(RecentSessions, (recent) => {
-      const principal = recallPresented(presented, codec, recent)
+      const principal = recallPrincipal(presented, codec, recent)
       return principal === undefined ? readAndAdmit(presented, codec) : Effect.succeed(principal)
     })
   })
 
 /** Whom a token is known to sign in without asking the database; nothing says nothing of the token. */
 export const recallPrincipal = (
-  token: Redacted.Redacted,
+  token: HashedToken,
   codec: TokenCodec["Service"],
   recent: RecentSessions
 ): SessionPrincipal | undefined => {
-  const presented = Option.getOrUndefined(codec.parseToken(token))
-  return presented === undefined ? undefined : recallPresented(presented, codec, recent)
-}
-
-const recallPresented = (
-  presented: PresentedToken,
-  codec: TokenCodec["Service"],
-  recent: RecentSessions
-): SessionPrincipal | undefined => {
-  const record = recent.recall(presented.sessionId)
-  const admission = record === undefined ? undefined : admit(record, presented, codec)
+  const record = recent.recall(token.sessionId)
+  const admission = record === undefined ? undefined : admit(record, token, codec)
   return admission?._tag === "Admitted" ? admission.principal : undefined
 }
 
 const readAndAdmit = Effect.fn("authenticate")(function* (
-  presented: PresentedToken,
+  presented: HashedToken,
   codec: TokenCodec["Service"]
 ): Effect.fn.Return<SessionPrincipal, NotAuthenticated | StoreUnavailable, TokenStore> {
   const store = yield* TokenStore
@@ -77,7 +62,7 @@ type Admission =
 
 const refused = (error: NotAuthenticated): Admission => ({ _tag: "Refused", error })
 
-const admit = (record: SessionRecord, { digest }: PresentedToken, codec: TokenCodec["Service"]): Admission => {
+const admit = (record: SessionRecord, { digest }: HashedToken, codec: TokenCodec["Service"]): Admission => {
   const verdict = judgeAccess(record, digest, codec.matches)
   if (verdict === "Unknown") return refused(new InvalidToken())
   if (record.userBanned) return refused(new UserBanned({ userId: record.user.id }))
