@@ -36,7 +36,7 @@ import { SocketPolicy } from "./SocketPolicy.ts"
 const beatEvery = "2 seconds"
 const retryAfter = "250 millis"
 /** How long what members change about themselves is gathered for one statement, once some was written. */
-const gatherWrites = "50 millis"
+const gatherWrites = "100 millis"
 /** After notices were missed, who has no row is given this long: its instance may just be writing it again. */
 const grace = "6 seconds"
 /** How long one who comes in waits for what was decided meanwhile. */

@@ -550,7 +550,7 @@ describe("Rooms", () => {
         yield* settle
       }
       assert.strictEqual(store.writes.length, 1)
-      yield* TestClock.adjust("50 millis")
+      yield* TestClock.adjust("100 millis")
       yield* settle
       assert.strictEqual(store.writes.length, 2)
       assert.isFalse(written().get(ann.connectionId)?.speaking)
