@@ -1,7 +1,5 @@
 // Starts Roomkey, on Node or on Deno, and ends it in order on SIGTERM or SIGINT.
-import { keepCompiled } from "./server/CompileCache.ts"
-
-keepCompiled()
+import "./server/CompileCache.js"
 
 const NodeRuntime = await import("@effect/platform-node/NodeRuntime")
 const { launch } = await import("./server/Instance.ts")

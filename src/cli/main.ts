@@ -1,8 +1,6 @@
 #!/usr/bin/env node
 // The entry of the command line, on Node or on Deno.
-import { keepCompiled } from "../server/CompileCache.ts"
-
-keepCompiled()
+import "../server/CompileCache.js"
 
 const NodeHttpClient = await import("@effect/platform-node/NodeHttpClient")
 const NodeRuntime = await import("@effect/platform-node/NodeRuntime")

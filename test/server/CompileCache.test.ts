@@ -3,20 +3,20 @@ import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
-import { nodePath } from "../e2e/support/Process.ts"
+import { nodeCommand, root } from "../e2e/support/Process.ts"
 
-const module = JSON.stringify(new URL("../../src/server/CompileCache.ts", import.meta.url).href)
 const script = `
   import { getCompileCacheDir } from "node:module"
-  import { keepCompiled } from ${module}
-  keepCompiled()
   console.log(getCompileCacheDir() ?? "none")`
 
-/** Where Node keeps what it compiles once `keepCompiled` has run. */
-const keptIn = (env: Readonly<Record<string, string>>): string =>
-  execFileSync(nodePath, ["--input-type=module", "--eval", script], { env, encoding: "utf8" }).trim()
+/** Where Node keeps what it compiles from before the program of `npm start` is loaded. */
+const keptIn = (env: Readonly<Record<string, string>>): string => {
+  const [node, ...flags] = nodeCommand().slice(0, -1)
+  return execFileSync(node!, [...flags, "--input-type=module", "--eval", script], { cwd: root, env, encoding: "utf8" })
+    .trim()
+}
 
-describe("keepCompiled", () => {
+describe("CompileCache", () => {
   it("keeps it in the home of whoever runs the process, whatever HOME says", () => {
     assert.isTrue(keptIn({ HOME: "/somewhere" }).startsWith(join(userInfo().homedir, ".cache", "roomkey")))
   })

@@ -1,5 +1,5 @@
 // Roomkey as it is shipped, on either runtime and either database.
-import { adminKey, denoCommand, nodePath, root } from "../../e2e/support/Process.ts"
+import { adminKey, denoCommand, nodeCommand, root } from "../../e2e/support/Process.ts"
 import { type Load, request, type Target } from "../Load.ts"
 import type { Postgres } from "../Postgres.ts"
 import { type Environment, type Server, startServer } from "./Server.ts"
@@ -39,7 +39,10 @@ export const roomkeyEnvironment = ({ dataDir, database, env }: Options): Environ
 })
 
 export const roomkeyCommand = ({ dataDir, flags = [], runtime }: Options): ReadonlyArray<string> => {
-  if (runtime === "node") return [nodePath, ...flags, "src/main.ts"]
+  if (runtime === "node") {
+    const [node, ...rest] = nodeCommand()
+    return [node!, ...flags, ...rest]
+  }
   const [deno, run, ...rest] = denoCommand(dataDir)
   return [deno!, run!, ...flags, ...rest]
 }

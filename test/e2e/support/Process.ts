@@ -16,6 +16,14 @@ export const runtime = process.env["ROOMKEY_E2E_RUNTIME"] ?? ("deno" in process.
 
 export const adminKey = `vc_admin_${"0".repeat(64)}`
 
+/** What `npm start` runs, read from package.json. */
+export const nodeCommand = (): Array<string> => {
+  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: { start: string } }
+  const [exec, node, ...rest] = scripts.start.split(" ")
+  if (exec !== "exec" || node !== "node") throw new Error("package.json has no script that starts with exec node")
+  return ["deno" in process.versions ? nodePath : process.execPath, ...rest]
+}
+
 /** What `deno task start` runs, read from deno.json: the permissions are tested as they are shipped. */
 export const denoCommand = (dataDir: string): Array<string> => {
   const { tasks } = JSON.parse(readFileSync(join(root, "deno.json"), "utf8")) as { tasks: { start: string } }
@@ -27,7 +35,7 @@ export const denoCommand = (dataDir: string): Array<string> => {
 const command = (env: Environment): Array<string> => {
   switch (runtime) {
     case "node":
-      return ["deno" in process.versions ? nodePath : process.execPath, "src/main.ts"]
+      return nodeCommand()
     case "deno":
       return denoCommand(env["DATA_DIR"] ?? ".roomkey")
     default:
