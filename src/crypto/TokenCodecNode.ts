@@ -1,5 +1,5 @@
-// Tokens on node:crypto, which Deno has too. A raw secret exists in a `Redacted` and in the answer that hands it out,
-// nowhere else; what is kept or compared is its SHA-256.
+// Tokens on node:crypto, which Deno has too. A raw secret exists where it is read and hashed at once, in a `Redacted`, and
+// in the answer that hands it out, nowhere else; what is kept or compared is its SHA-256.
 import { Clock, Effect, Layer, Option, Redacted } from "effect"
 import { hash, randomFillSync, timingSafeEqual } from "node:crypto"
 import { ApiKeyId, AppId, type SessionId } from "../domain/Ids.ts"

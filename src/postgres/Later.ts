@@ -1,10 +1,10 @@
 // What need not be written at once is gathered for a moment, written in one go, and once more when the service ends.
 import { Effect, Fiber, Latch, Semaphore } from "effect"
-import { untilGathered } from "./Query.ts"
+import { timing, untilGathered } from "./Query.ts"
 
 const retryAfter = "1 second"
-/** What whoever asks for it, or a service that ends, waits for what is written. */
-const patience = "1 second"
+/** Milliseconds that whoever asks for it, or a service that ends, waits for what is written. */
+const patience = 1000
 
 /**
  * `write` takes what waits when it begins and leaves what comes meanwhile, which under load would never end. It runs once
@@ -17,7 +17,14 @@ export const make = Effect.fnUntraced(function* <E>(write: Effect.Effect<void, E
 
   /** Whoever asks may go away meanwhile: what was sent is not sent again because nobody waited for the answer. */
   const written = Effect.suspend(() => Fiber.join(run(inTurn.withPermit(write))))
-  const flush = written.pipe(Effect.timeout(patience), Effect.ignore)
+  const flush = Effect.withFiber((fiber) => {
+    const { left, spend } = timing(fiber)
+    return written.pipe(
+      Effect.timeout(Math.min(left, patience)),
+      Effect.ignore,
+      Effect.ensuring(Effect.sync(spend))
+    )
+  })
 
   yield* Effect.addFinalizer(() => flush)
   yield* some.await.pipe(
@@ -34,7 +41,7 @@ export const make = Effect.fnUntraced(function* <E>(write: Effect.Effect<void, E
     wanted: (): void => {
       some.openUnsafe()
     },
-    /** Writes what waits at once, as far as that does not take long. */
+    /** Writes what waits at once, as far as that does not take long. It counts among what its caller waits for. */
     flush
   }
 })

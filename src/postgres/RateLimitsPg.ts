@@ -10,7 +10,7 @@ import type { StoreUnavailable } from "../domain/Unavailable.ts"
 import { RateLimits } from "../services/RateLimits.ts"
 import * as Gather from "./Gather.ts"
 import * as Later from "./Later.ts"
-import { Queries, rows, timing } from "./Query.ts"
+import { Queries, rows } from "./Query.ts"
 
 /** The parameters of a claim: its key, its limit, and the seconds in which one comes back. */
 const parametersOf = (index: number) => [1, 2, 3].map((n) => `$${index * 3 + n}`) as [string, string, string]
@@ -255,18 +255,15 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
       )
     }))
 
-    const writeBack = Effect.withFiber((fiber) => {
-      const { left, spend } = timing(fiber)
-      return flush.pipe(Effect.timeoutOption(left), Effect.ensuring(Effect.sync(spend)))
-    })
-
     const takeAlone = (
       claims: ReadonlyArray<Claim>,
       keys: ReadonlyArray<string>
     ): Effect.Effect<Taken, StoreUnavailable> =>
       attempt(
         "takeAllowance",
-        Effect.flatMap(sql.unsafe(takeStatement(claims.length), parameters(claims, keys)), takeRows)
+        Effect.suspend(() =>
+          Effect.flatMap(sql.unsafe(takeStatement(claims.length), parameters(claims, keys)), takeRows)
+        )
       )
 
     const takeTogether = yield* Gather.make(
@@ -317,7 +314,7 @@ export const layer: Layer.Layer<RateLimits, never, PgClient> = Layer.effect(
         const cameBack = writing.has(key) || questions[index]!.cameBack()
         if (!cameBack) remember(key, yield* Clock.currentTimeMillis, refused.millis)
         if (!cameBack || ++attempts === maxAttempts) return yield* limited(refused.millis)
-        yield* writeBack
+        yield* flush
         first = 0
       }
     })

@@ -3,14 +3,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { call, eventually, poll } from "./support/Client.ts"
-import { type Environment, nodePath, root, runtime, Service, start, tempDir } from "./support/Process.ts"
+import { type Environment, nodeCommand, root, runtime, Service, start, tempDir } from "./support/Process.ts"
 
-const node = "deno" in process.versions ? nodePath : process.execPath
+const command = runtime === "deno"
+  ? [join(root, "node_modules/deno/deno"), "run", "--allow-all", "src/cli/main.ts"]
+  : nodeCommand("roomkey")
 
-const interpreter = runtime === "deno" ? [join(root, "node_modules/deno/deno"), "run", "--allow-all"] : [node]
-
-const roomkey = (args: ReadonlyArray<string>, env: Environment) =>
-  new Service([...interpreter, "src/cli/main.ts", ...args], env)
+const roomkey = (args: ReadonlyArray<string>, env: Environment) => new Service([...command, ...args], env)
 
 const ended = async (args: ReadonlyArray<string>, env: Environment) => {
   await using service = roomkey(args, env)

@@ -549,8 +549,10 @@ describe("Rooms", () => {
         yield* ann.send("speaking", { speaking })
         yield* settle
       }
+      yield* TestClock.adjust("99 millis")
+      yield* settle
       assert.strictEqual(store.writes.length, 1)
-      yield* TestClock.adjust("100 millis")
+      yield* TestClock.adjust("1 millis")
       yield* settle
       assert.strictEqual(store.writes.length, 2)
       assert.isFalse(written().get(ann.connectionId)?.speaking)

@@ -16,11 +16,15 @@ export const runtime = process.env["ROOMKEY_E2E_RUNTIME"] ?? ("deno" in process.
 
 export const adminKey = `vc_admin_${"0".repeat(64)}`
 
-/** What `npm start` runs, read from package.json. */
-export const nodeCommand = (): Array<string> => {
-  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: { start: string } }
-  const [exec, node, ...rest] = scripts.start.split(" ")
-  if (exec !== "exec" || node !== "node") throw new Error("package.json has no script that starts with exec node")
+type Script = "start" | "roomkey"
+
+/** What `npm start`, or another script, runs, read from package.json. */
+export const nodeCommand = (script: Script = "start"): Array<string> => {
+  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    scripts: Readonly<Record<Script, string>>
+  }
+  const [exec, node, ...rest] = scripts[script].split(" ")
+  if (exec !== "exec" || node !== "node") throw new Error(`The script ${script} does not start with exec node`)
   return ["deno" in process.versions ? nodePath : process.execPath, ...rest]
 }
 
