@@ -62,7 +62,7 @@ const uuidv7 = (millis: number, random: Uint8Array): Buffer => {
 const dashed = (hex: string): string =>
   `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`
 
-/** Without asking whether it looks like one, which would take as long as all else that is done with a token. */
+/** Of hexadecimal, so that nobody need be asked whether it looks like one. */
 const sessionId = (hex: string): SessionId => dashed(hex) as SessionId
 
 const token = (id: Uint8Array, secret: Uint8Array): Redacted.Redacted =>

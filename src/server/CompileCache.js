@@ -1,5 +1,5 @@
 // What Node made of the sources when it last ran them (types stripped, code compiled), kept for the next start, which is
-// then up to a third shorter. Deno keeps the same of its own accord. Without a home, or where nothing can be written, each
+// then about a quarter shorter. Deno keeps the same of its own accord. Without a home, or where nothing can be written, each
 // start does the work again. In JavaScript, and preloaded by `npm start`: Node starts a compiler for the first TypeScript
 // that it loads before it knows where to look. The entries import it for whoever starts them by themselves.
 // @ts-check
