@@ -20,9 +20,9 @@ const socketOpened = "socket_opened"
 
 /**
  * $1 a JSON array of `Waiting`. In the order of tenants, so that two instances do not lock each other out. Of a user who
- * was erased meanwhile no address is kept.
+ * was erased meanwhile no address is kept; `offset 0` has each looked up, where all users would be read at once.
  */
-const writeStatement = `
+export const writeEventsStatement = `
 with event as (
   select * from jsonb_to_recordset($1::jsonb) as event (
     tenant_id bigint, age float8, type text, actor text, api_key_id uuid, user_id bigint, session_id uuid,
@@ -41,7 +41,7 @@ insert into events (tenant_id, at, type, actor, api_key_id, user_id, session_id,
 select tenant_id, now() - make_interval(secs => age), type, actor, api_key_id, user_id, session_id,
   case when known then address end, case when known then user_agent end, detail
 from event cross join lateral (
-  select type = 'user_erased' or user_id is null or exists (select from users where id = user_id) as known
+  select type = 'user_erased' or user_id is null or exists (select from users where id = user_id offset 0) as known
 ) user_known
 where type <> '${socketOpened}'`
 
@@ -142,7 +142,7 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
         opened.clear()
         const now = yield* Clock.currentTimeMillis
         const json = JSON.stringify(batch.map(({ at, row }) => ({ ...row, age: (now - at) / 1000 })))
-        yield* attempt("writeEvents", sql.unsafe(writeStatement, [json])).pipe(
+        yield* attempt("writeEvents", sql.unsafe(writeEventsStatement, [json])).pipe(
           Effect.catchDefect((defect) =>
             Effect.logError("Events not written", defect).pipe(
               Effect.andThen(Metric.update(auditDropped, batch.length))

@@ -70,6 +70,20 @@ layer(World.layer(), { timeout: "60 seconds" })("AuditLogPg", (it) => {
       }).pipe(Effect.scoped, Effect.provide(fresh))
   )
 
+  it.effect("looks each user up, and never reads them all", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const plan = yield* sql.unsafe<{ "QUERY PLAN": string }>(
+        `explain (costs off) ${AuditLogPg.writeEventsStatement}`,
+        [
+          "[]"
+        ]
+      )
+      const lines = plan.map((line) => line["QUERY PLAN"]).join("\n")
+      assert.include(lines, "using users_pkey")
+      assert.notInclude(lines, "hashed")
+    }))
+
   it.effect("writes nothing twice because somebody who asked went away meanwhile", () =>
     Effect.gen(function* () {
       const log = yield* AuditLog
