@@ -25,9 +25,16 @@ const patience = 4000
 
 /**
  * What a statement may cost the others on its connection: on a shared one they wait behind it. A lock that takes longer
- * is waited for again, on a connection of its own.
+ * is waited for again, on a connection of its own. And its plan: it is kept with the statement, and a table that was small
+ * when it was made, for which reading all of it was cheapest, may have grown a thousandfold before anybody analyzes it
+ * again. Where there is no other way than that one, its supposed price would have it compiled, which takes longer than it.
  */
-export const startupParameters = { lock_timeout: "100ms", statement_timeout: "3500ms" }
+export const startupParameters = {
+  lock_timeout: "100ms",
+  statement_timeout: "3500ms",
+  enable_seqscan: "off",
+  jit: "off"
+}
 
 /** Milliseconds for which whoever asks for a row that was locked is not let onto a shared connection. */
 const contendedFor = 1000
@@ -35,6 +42,8 @@ const contendedFor = 1000
 const maxContended = 1000
 
 const patientLocks = "set local lock_timeout = '3s'"
+/** Who reads a great part of a table may read all of it. */
+const wholeTables = "set local enable_seqscan = on"
 
 /**
  * Milliseconds for which what need not be sent at once is gathered. All who wait for that wake together: it is one turn of
@@ -128,15 +137,15 @@ export class Queries extends Context.Service<Queries, {
       const scans = yield* PartitionedSemaphore.make<TenantId>({ permits: 1 })
       const contended = new Map<string, number>()
 
-      const onItsOwn = (turns: Pick<Semaphore.Semaphore, "withPermit">) =>
+      const onItsOwn = (turns: Pick<Semaphore.Semaphore, "withPermit">, setting: string) =>
       <A, E, R>(
         effect: Effect.Effect<A, E, R>
       ): Effect.Effect<A, E | SqlError, R> =>
-        turns.withPermit(sql.withTransaction(Effect.andThen(sql.unsafe(patientLocks), effect)))
+        turns.withPermit(sql.withTransaction(Effect.andThen(sql.unsafe(setting), effect)))
 
-      const apart = onItsOwn(turns)
-      const patiently = onItsOwn(afterALock)
-      const scanning = (tenantId: TenantId) => onItsOwn({ withPermit: scans.withPermit(tenantId) })
+      const apart = onItsOwn(turns, patientLocks)
+      const patiently = onItsOwn(afterALock, patientLocks)
+      const scanning = (tenantId: TenantId) => onItsOwn({ withPermit: scans.withPermit(tenantId) }, wholeTables)
 
       const remember = (row: string) =>
         Effect.map(Clock.currentTimeMillis, (now) => {
