@@ -114,23 +114,36 @@ select ordinality::int, user_id::float8 as user_id, username, custom_id, picture
 from opened join signed_in using (id)`
 
 /**
- * Sign-in by profile of several known users at once, each only if its profile says nothing new and nobody holds its lock;
- * who is left out is signed in by the statement above. $1 a JSON array of `SignInCall`, $2-$5 the access, refresh and
- * session TTL and the limit of sessions.
+ * A new user's row is made under a lock on its name, and then on its custom id, so that calls at once neither collide nor
+ * burn an id.
  */
-export const openManyStatement = `
+const lockOf = (what: number) => (tenant: string, value: string) =>
+  `${what}, hashtext(${tenant}::text || ' ' || ${value}::text)`
+const nameLock = lockOf(2)
+const customIdLock = lockOf(3)
+
+/** The calls of $1, a JSON array of `SignInCall`; and of a call, that its key is one. */
+const signInCalls = `
 with call as (
   select * from rows from (json_to_recordset($1::json) as (
     id uuid, access_digest bytea, refresh_digest bytea, address text, user_agent text,
     api_key_id uuid, tenant_id bigint, username text, custom_id text, picture_url text, metadata jsonb
   )) with ordinality
-), admitted as materialized (
-  select call.ordinality, call.id, call.access_digest, call.refresh_digest, call.address, call.user_agent,
-    u.id as user_id, u.username, u.custom_id, u.picture_url, u.metadata
-  from call
+)`
+const hasKey = `
   join api_keys k on k.id = call.api_key_id and k.tenant_id = call.tenant_id
     and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
-  join tenants t on t.id = k.tenant_id and t.suspended_at is null
+  join tenants t on t.id = k.tenant_id and t.suspended_at is null`
+
+/**
+ * Sign-in by profile of several known users at once, each only if its profile says nothing new and nobody holds its lock;
+ * who is left out is signed in by the statement above. $1 a JSON array of `SignInCall`, $2-$5 the access, refresh and
+ * session TTL and the limit of sessions.
+ */
+export const openManyStatement = `${signInCalls}, admitted as materialized (
+  select call.ordinality, call.id, call.access_digest, call.refresh_digest, call.address, call.user_agent,
+    u.id as user_id, u.username, u.custom_id, u.picture_url, u.metadata
+  from call ${hasKey}
   cross join lateral (
     select * from users where users.tenant_id = call.tenant_id and users.username = call.username offset 0
   ) u
@@ -138,6 +151,33 @@ with call as (
     and (call.custom_id is null or u.custom_id = call.custom_id)
     and (call.picture_url is null or u.picture_url = call.picture_url)
     and u.metadata is not distinct from call.metadata
+), ${openAdmitted("null")}`
+
+/**
+ * Sign-in by profile of several new users at once, each only if nobody else is making one of its name or custom id; who is
+ * left out is made and signed in by statements of its own. $1-$5 as `openManyStatement`.
+ */
+export const openManyNewStatement = `${signInCalls}, free as materialized (
+  select call.* from call ${hasKey}
+  where not exists (
+    select from users where users.tenant_id = call.tenant_id and users.username = call.username offset 0
+  ) and not exists (
+    select from users where users.tenant_id = call.tenant_id and users.custom_id = call.custom_id offset 0
+  ) and not exists (
+    select from call other
+    where other.tenant_id = call.tenant_id and other.custom_id = call.custom_id and other.ordinality < call.ordinality
+  )
+), held as materialized (
+  select * from free
+  where pg_try_advisory_xact_lock(${nameLock("tenant_id", "username")})
+    and (custom_id is null or pg_try_advisory_xact_lock(${customIdLock("tenant_id", "custom_id")}))
+), created as (
+  insert into users (tenant_id, username, custom_id, picture_url, metadata)
+  select tenant_id, username, custom_id, picture_url, metadata from held
+  on conflict do nothing
+  returning id, tenant_id, username
+), admitted as materialized (
+  select held.*, created.id as user_id from created join held using (tenant_id, username)
 ), ${openAdmitted("null")}`
 
 /** Sign-in by user id. $1-$9 as `openParameters`, $10 tenant, $11 user, $12 the password hash that was verified. */
@@ -422,14 +462,9 @@ export const endWithinStatement = endWhere("($3::bigint is null or s.user_id = $
 
 export const EndedRow = Schema.Struct({ id: SessionId })
 
-/**
- * A new user's row is made under a lock on its name, and then on its custom id, so that calls at once neither collide nor
- * burn an id. $1 tenant, $2 username or custom id.
- */
-const lockStatement = (what: number) =>
-  `select pg_advisory_xact_lock(${what}, hashtext($1::text || ' ' || $2::text))::text as locked`
-export const lockNameStatement = lockStatement(2)
-export const lockCustomIdStatement = lockStatement(3)
+/** $1 tenant, $2 username or custom id. */
+export const lockNameStatement = `select pg_advisory_xact_lock(${nameLock("$1", "$2")})::text as locked`
+export const lockCustomIdStatement = `select pg_advisory_xact_lock(${customIdLock("$1", "$2")})::text as locked`
 
 export const createUserStatement = `
 with taken as (

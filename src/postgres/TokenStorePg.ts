@@ -3,7 +3,7 @@ import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Duration, Effect, Latch, Layer, Option, Schedule } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { InvalidApiKey } from "../domain/ApiKey.ts"
-import type { ApiKeyId, TenantId, UserId } from "../domain/Ids.ts"
+import type { TenantId, UserId } from "../domain/Ids.ts"
 import { InvalidCredentials } from "../domain/Password.ts"
 import { type MintedTokens, SessionPolicy } from "../domain/Session.ts"
 import { TenantSuspended } from "../domain/Tenant.ts"
@@ -108,8 +108,39 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       attempt("tellChanged", sql.unsafe(Sessions.tellChangedStatement, [userIds.map(String)]))
     )
 
+    /** `statement` opens the sessions of several calls. */
+    const openMany = (statement: string) => (calls: ReadonlyArray<unknown>) =>
+      sql.unsafe(statement, [JSON.stringify(calls), accessTtl, refreshTtl, sessionTtl, policy.maxPerUser]).pipe(
+        Effect.flatMap(openedRows),
+        Effect.map((opened) =>
+          byIndex(opened, (row): Opened => ({
+            user: Sessions.toUser(row),
+            expiresIn: accessTtl,
+            evicted: row.evicted
+          }))
+        )
+      )
+
+    const profileKey = (call: Sessions.SignInCall) => `${call.tenant_id} ${call.username}`
+
+    const openManyNew = openMany(Sessions.openManyNewStatement)
+    const openNew = yield* Gather.make<Sessions.SignInCall, Opened | undefined>(
+      "openForNewProfile",
+      profileKey,
+      openManyNew,
+      { atOnce: false }
+    )
+
+    /** Nothing, where others are making a user of that name or custom id, or have made one. */
+    const openForNewProfile = (call: Sessions.SignInCall) =>
+      openNew(
+        call,
+        Effect.map(attempt("openForNewProfile", openManyNew([call])), (made) => made.get(0))
+      )
+
     const openAloneForProfile = Effect.fnUntraced(
-      function* (tenantId: TenantId, apiKeyId: ApiKeyId, profile: Profile, tokens: MintedTokens) {
+      function* (call: Sessions.SignInCall, profile: Profile, tokens: MintedTokens) {
+        const { api_key_id: apiKeyId, tenant_id: tenantId } = call
         const open = sql.unsafe(Sessions.openForProfileStatement, [
           ...openParameters(tokens, yield* Caller),
           apiKeyId,
@@ -137,6 +168,8 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
           if (row === undefined) return yield* new InvalidApiKey()
           if (row.suspended) return yield* new TenantSuspended({ tenantId })
           if (row.user_id === null || row.username === null) {
+            const made = unknownUser ? undefined : yield* openForNewProfile(call)
+            if (made !== undefined) return made
             unknownUser = true
             continue
           }
@@ -177,22 +210,9 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       }
     )
 
-    /** `statement` opens the sessions of several calls. */
-    const openMany = (statement: string) => (calls: ReadonlyArray<unknown>) =>
-      sql.unsafe(statement, [JSON.stringify(calls), accessTtl, refreshTtl, sessionTtl, policy.maxPerUser]).pipe(
-        Effect.flatMap(openedRows),
-        Effect.map((opened) =>
-          byIndex(opened, (row): Opened => ({
-            user: Sessions.toUser(row),
-            expiresIn: accessTtl,
-            evicted: row.evicted
-          }))
-        )
-      )
-
     const openForProfile = yield* Gather.make(
       "openForProfile",
-      (call: Sessions.SignInCall) => `${call.tenant_id} ${call.username}`,
+      profileKey,
       openMany(Sessions.openManyStatement),
       { atOnce: true }
     )
@@ -230,8 +250,8 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
 
     return TokenStore.of({
       openForProfile: (tenantId, apiKeyId, profile, tokens) =>
-        Effect.flatMap(Caller, (caller) =>
-          openForProfile({
+        Effect.flatMap(Caller, (caller) => {
+          const call = {
             ...openCall(tokens, caller),
             api_key_id: apiKeyId,
             tenant_id: tenantId,
@@ -239,7 +259,9 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
             custom_id: profile.customId,
             picture_url: profile.pictureUrl,
             metadata: profile.metadata
-          }, openAloneForProfile(tenantId, apiKeyId, profile, tokens))),
+          }
+          return openForProfile(call, openAloneForProfile(call, profile, tokens))
+        }),
       openForPassword: (tenantId, userId, passwordHash, tokens) =>
         Effect.flatMap(Caller, (caller) =>
           openForPassword({

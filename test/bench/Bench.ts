@@ -294,6 +294,17 @@ export const meCall = (sessions: ReadonlyArray<{ readonly token: string }>): Cal
   status: 200
 })
 
+let newcomers = 0
+
+/** Users whom nobody has seen, for so many seconds. */
+export const newUsersCall = (apiKey: string, seconds: number): Call => ({
+  requests: Array.from(
+    { length: Math.ceil(seconds * 10_000) },
+    () => request("POST", "/api/auth/auto", apiKey, { username: `newcomer${newcomers++}` })
+  ),
+  status: 200
+})
+
 export const signInCall = (apiKey: string, users: number): Call => ({
   requests: signInRequests(apiKey, users).slice(users / 2),
   status: 200

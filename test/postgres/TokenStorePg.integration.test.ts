@@ -1,11 +1,19 @@
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Fiber, Option, Redacted } from "effect"
+import { Effect, Fiber, Option, Redacted, Schema, Struct } from "effect"
 import type { SessionId, UserId } from "../../src/domain/Ids.ts"
+import { CustomId, Metadata, PictureUrl } from "../../src/domain/User.ts"
 import { refreshSession } from "../../src/flows/sessions/RefreshSession.ts"
 import { TokenCodec } from "../../src/services/TokenCodec.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
+import { holding, oneConnection, waiting } from "../support/Locks.ts"
 import * as World from "../support/World.ts"
+
+const customId = Schema.decodeSync(CustomId)
+const pictureUrl = Schema.decodeSync(PictureUrl)
+const metadata = Schema.decodeUnknownSync(Metadata)
+
+const parallel = { concurrency: "unbounded" } as const
 
 /** What became of a call: `ok` or the failure's name. */
 const outcome = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A, E, R>) =>
@@ -261,6 +269,80 @@ layer(World.layer(), { timeout: "60 seconds" })("TokenStorePg", (it) => {
       assert.strictEqual(bob, "defect")
       assert.strictEqual(typeof eve === "object" && eve.user.username, "eve")
     }))
+
+  it.effect("makes many new users by few statements, each with its profile, and gives each its own outcome", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient
+      const { apiKey, id } = yield* World.makeTenant()
+      yield* World.signIn(apiKey, "first", { customId: customId("taken") })
+      const profile = { pictureUrl: pictureUrl("https://a.example/p"), metadata: metadata({ a: 1 }) }
+      const names = Array.from({ length: 60 }, (_, n) => `new ${n}`)
+      const signIns = names.map((name, n) =>
+        // Every tenth asks for the custom id that somebody has, and two others for one between them.
+        World.signIn(apiKey, name, {
+          ...profile,
+          customId: customId(n % 10 === 0 ? "taken" : n === 55 ? "c54" : `c${n}`)
+        }).pipe(
+          Effect.match({ onFailure: ({ _tag }) => _tag, onSuccess: ({ user }) => user })
+        )
+      )
+      const answers = yield* Effect.all(signIns, parallel)
+      const expected = names.map((username, n) =>
+        n % 10 === 0 || n === 55
+          ? "CustomIdTaken"
+          : { username, customId: `c${n}`, pictureUrl: profile.pictureUrl, metadata: { a: 1 } }
+      )
+      assert.deepEqual(
+        answers.map((answer) => typeof answer === "string" ? answer : Struct.omit(answer, ["id"])),
+        expected
+      )
+      const kept = yield* sql<{ users: number; statements: number; sessions: number }>`
+        select count(distinct u.id)::int as users, count(distinct u.xmin::text)::int as statements, count(s.id)::int as sessions
+        from users u left join sessions s on s.user_id = u.id where tenant_id = ${id} and username like 'new%'`
+      assert.deepEqual(kept.map(({ sessions, users }) => ({ sessions, users })), [{ users: 53, sessions: 53 }])
+      assert.isBelow(kept[0]!.statements, 20)
+    }))
+
+  it.effect.skipIf(oneConnection)(
+    "makes the others while whoever makes a user of one name is waited for",
+    () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient
+        const { apiKey, id } = yield* World.makeTenant()
+        const release = yield* holding(`with made as (
+        insert into users (tenant_id, username) values (${id}, 'ada') returning tenant_id
+      ) select pg_advisory_xact_lock(2, hashtext(tenant_id || ' ada'))::text as locked from made`)
+        const signIns = yield* Effect.forkChild(
+          Effect.all(["ada", "bob", "eve", "zoe"].map((name) => World.signIn(apiKey, name)), parallel),
+          { startImmediately: true }
+        )
+        yield* waiting(1)
+        const made = sql<{ username: string }>`select username from users where tenant_id = ${id} order by username`
+        const names = yield* Effect.repeat(made, { until: (found) => found.length === 3 })
+        assert.deepEqual(names.map(({ username }) => username), ["bob", "eve", "zoe"])
+        yield* release
+        const users = (yield* Fiber.join(signIns)).map(({ user }) => user.username)
+        assert.deepEqual(users, ["ada", "bob", "eve", "zoe"])
+        assert.strictEqual((yield* made).length, 4)
+      })
+  )
+
+  it.effect.skipIf(oneConnection)(
+    "reads no whole table by a plan from when it was small",
+    () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient
+        const { apiKey, id } = yield* World.makeTenant()
+        const { user } = yield* World.signIn(apiKey, "ada")
+        yield* sql`analyze`
+        const plan = yield* sql<{ "QUERY PLAN": string }>`explain (costs off)
+        select count(*) from sessions s join users u on u.id = s.user_id
+        where u.tenant_id = ${id} and u.username = ${user.username} and s.ended_at is null`
+        const lines = plan.map((line) => line["QUERY PLAN"]).join("\n")
+        assert.include(lines, "sessions_open")
+        assert.notInclude(lines, "Seq Scan")
+      })
+  )
 
   it.effect("refreshes many by one statement, and gives each of them its own outcome", () =>
     Effect.gen(function* () {

@@ -2,6 +2,7 @@
 // the scans that the calls caused, and how many of the updates of a session left its indexes alone (HOT).
 import { createHash } from "node:crypto"
 import { join } from "node:path"
+import { writeEventsStatement } from "../../../src/postgres/AuditLogPg.ts"
 import * as Sessions from "../../../src/postgres/SessionStatements.ts"
 import { findForLoginStatement, findManyForLoginStatement } from "../../../src/postgres/UserRepositoryPg.ts"
 import type { Bench, Subject } from "../Bench.ts"
@@ -99,7 +100,7 @@ const grow = async (bench: Bench, label: string, { sessions, users }: Size): Pro
   }
 }
 
-/** Every statement of sessions, with parameters that find something. */
+/** Every statement of sessions, and what each sign-in leaves behind, with parameters that find something. */
 const statements = async (postgres: Postgres, { database, tenant }: Grown) => {
   const [row] = await postgres.query(
     "select s.id, u.id, u.username from sessions s join users u on u.id = s.user_id limit 1",
@@ -120,6 +121,7 @@ const statements = async (postgres: Postgres, { database, tenant }: Grown) => {
       [...opened, `'${key![0]}'`, id, name, "'custom'", "'https://example.com'", "'{}'"]
     ],
     openManyForProfile: [Sessions.openManyStatement, ["'[]'", ...limits]],
+    openManyForNewProfile: [Sessions.openManyNewStatement, ["'[]'", ...limits]],
     openForPassword: [Sessions.openForPasswordStatement, [...opened, id, user, "'hash'"]],
     openManyForPassword: [Sessions.openManyForPasswordStatement, ["'[]'", ...limits]],
     markUsed: [Sessions.markUsedStatement, [session, some]],
@@ -131,7 +133,8 @@ const statements = async (postgres: Postgres, { database, tenant }: Grown) => {
     endWithin: [Sessions.endWithinStatement, ["'revoked'", id, user, session]],
     createUser: [Sessions.createUserStatement, [id, "'somebody'", "'custom'", "null", "null"]],
     findForLogin: [findForLoginStatement, [`'${tenant.app_id}'`, name]],
-    findManyForLogin: [findManyForLoginStatement, ["'[]'"]]
+    findManyForLogin: [findManyForLoginStatement, ["'[]'"]],
+    writeEvents: [writeEventsStatement, ["'[]'"]]
   } as const satisfies Record<string, readonly [string, ReadonlyArray<string>]>
 }
 

@@ -1,6 +1,6 @@
 // A backend signs a known user in: against the very statement that Roomkey sends, by pgbench, a transaction a call.
 import { openForProfileStatement } from "../../../src/postgres/SessionStatements.ts"
-import { onNode, signInCall } from "../Bench.ts"
+import { newUsersCall, onNode, signInCall } from "../Bench.ts"
 import { measureCall } from "../Load.ts"
 import { forPgbench, type Postgres } from "../Postgres.ts"
 import type { Case } from "../Report.ts"
@@ -8,6 +8,7 @@ import type { Tenant } from "../subjects/Roomkey.ts"
 import { measured, type Work } from "./Work.ts"
 
 const fastify = "Fastify + pg"
+const ofNewUsers = (subject: string) => `${subject}, new users`
 const pgbench = (clients: number) => `pgbench, ${clients} connection${clients === 1 ? "" : "s"}`
 
 /** A digest, which nothing looks at. */
@@ -45,7 +46,7 @@ const script = async (
 
 export const signIn: Work = {
   name: "sign-in",
-  title: "POST /api/auth/auto, a known user",
+  title: "POST /api/auth/auto, a known user if nothing else is said",
   run: async (bench) => {
     await bench.ready(
       bench.ceilingDatabase,
@@ -74,6 +75,20 @@ export const signIn: Work = {
           const { server, tenant } = await bench.fastify()
           return measureCall(bench.load, server, () => signInCall(tenant.api_key, bench.users), seconds)
         }
+      },
+      {
+        name: ofNewUsers(onNode),
+        run: async (seconds) => {
+          const { server, tenant } = await bench.roomkey("node", false)
+          return measureCall(bench.load, server, () => newUsersCall(tenant.api_key, seconds), seconds)
+        }
+      },
+      {
+        name: ofNewUsers(fastify),
+        run: async (seconds) => {
+          const { server, tenant } = await bench.fastify()
+          return measureCall(bench.load, server, () => newUsersCall(tenant.api_key, seconds), seconds)
+        }
       }
     ]
     const rate = (subject: string) => ({ subject, column: "req/s" })
@@ -82,6 +97,7 @@ export const signIn: Work = {
       { of: rate(onNode), to: rate(pgbench(32)) },
       ...bench.variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(pgbench(8)) })),
       { of: rate(onNode), to: rate(fastify) },
+      { of: rate(ofNewUsers(onNode)), to: rate(ofNewUsers(fastify)) },
       { of: { subject: onNode, column: "1: p50 ms" }, to: { subject: pgbench(1), column: "p50 ms" } }
     ], ["Better Auth has no such call: it signs a user in by what the user knows, not by the word of a backend."])
   }
