@@ -35,7 +35,7 @@ with seen as (
   where s.ran_at <= now() - make_interval(secs => $1::float8)
   returning name
 ), gone as (
-  delete from sessions s using seen, turn where s.id = seen.id and seen.over
+  delete from sessions where id = any(array(select id from seen where over)) and exists (select from turn)
 )
 select (select count(*) from seen where over)::float8 as gone from turn`
 
@@ -81,12 +81,11 @@ with usage_gone as (
 )
 delete from tenants where id = $1 returning 1 as gone`
 
-/** $1 seconds that an event is kept. */
+/** $1 seconds that an event is kept. Held where they are, they are found there. */
 const sweepEventsStatement = `
-delete from events e using (
-  select tenant_id, id from events where at < now() - make_interval(secs => $1::float8) limit ${smallBatch}
-  for update skip locked
-) b where e.tenant_id = b.tenant_id and e.id = b.id
+delete from events where ctid = any(array(
+  select ctid from events where at < now() - make_interval(secs => $1::float8) limit ${smallBatch} for update skip locked
+))
 returning 1 as gone`
 
 /** Few rows and short-lived ones: no index on their end, for which every ticket would pay. */
