@@ -9,6 +9,7 @@ import { mkdir, readdir, rename, rm } from "node:fs/promises"
 import { connect, createServer } from "node:net"
 import { dirname } from "node:path"
 import { channels, Notifications } from "./Notifications.ts"
+import { planning } from "./Query.ts"
 import { PgliteGate, PgliteStream } from "./PgliteStream.ts"
 
 export class DataDirectoryInUse extends Schema.TaggedError<DataDirectoryInUse>()("DataDirectoryInUse", {
@@ -78,10 +79,15 @@ const lock = (dataDir: string) =>
     if (!still.includes(own)) return yield* new DataDirectoryInUse({ dataDir })
   })
 
+const startParams = [
+  ...PGlite.defaultStartParams,
+  ...Object.entries(planning).flatMap(([name, value]) => ["-c", `${name}=${value}`])
+]
+
 const database = (dataDir: string | undefined) =>
   Effect.acquireRelease(
     Effect.map(
-      Effect.promise(() => PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`)),
+      Effect.promise(() => PGlite.create(dataDir === undefined ? "memory://" : `file://${dataDir}`, { startParams })),
       (db) => new PgliteGate(db, channels)
     ),
     (gate) => Effect.promise(() => gate.close())

@@ -24,17 +24,18 @@ import { Caller } from "../services/Caller.ts"
 const patience = 4000
 
 /**
- * What a statement may cost the others on its connection: on a shared one they wait behind it. A lock that takes longer
- * is waited for again, on a connection of its own. And its plan: it is kept with the statement, and a table that was small
- * when it was made, for which reading all of it was cheapest, may have grown a thousandfold before anybody analyzes it
- * again. Where there is no other way than that one, its supposed price would have it compiled, which takes longer than it.
+ * A plan is kept with its statement: one made while a table was small would go on reading all of it after it has grown,
+ * until somebody analyzes it. So none reads a whole table where an index will do; that it reads no whole index is for the
+ * statement to see to. Where no index will do, the price that this sets would have the plan compiled, which takes longer
+ * than running it.
  */
-export const startupParameters = {
-  lock_timeout: "100ms",
-  statement_timeout: "3500ms",
-  enable_seqscan: "off",
-  jit: "off"
-}
+export const planning = { enable_seqscan: "off", jit: "off" }
+
+/**
+ * What a statement may cost the others on its connection: on a shared one they wait behind it. A lock that takes longer
+ * is waited for again, on a connection of its own.
+ */
+export const startupParameters = { lock_timeout: "100ms", statement_timeout: "3500ms", ...planning }
 
 /** Milliseconds for which whoever asks for a row that was locked is not let onto a shared connection. */
 const contendedFor = 1000
@@ -121,7 +122,7 @@ export class Queries extends Context.Service<Queries, {
    * take its time. So many connections are given away like this that others are left.
    */
   readonly apart: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
-  /** `apart`, for what reads all of a tenant: one at a time, and tenants in turn. */
+  /** `apart`, for what reads all of a tenant and waits for no lock: one at a time, and tenants in turn. */
   readonly scanning: (
     tenantId: TenantId
   ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>

@@ -137,9 +137,9 @@ const batchSize = 1000
 const sweepBatch = 1000
 
 const sweepStatement = `
-delete from rate_limits where key in (
+delete from rate_limits where key = any(array(
   select key from rate_limits where expires_at <= now() limit ${sweepBatch} for update skip locked
-)
+))
 returning 1 as gone`
 
 /** Subjects remembered as run out; the oldest is forgotten first. */

@@ -46,7 +46,7 @@ with key as (
   update users u
   set custom_id = coalesce(u.custom_id, $13), picture_url = coalesce($14, u.picture_url), metadata = $15
   from admitted a
-  where a.changed and u.id = a.id and (u.custom_id is null or $13 is null or u.custom_id = $13)
+  where u.id = any(array(select id from admitted where changed)) and u.id = a.id and (u.custom_id is null or $13 is null or u.custom_id = $13)
   returning u.id, u.custom_id, u.picture_url, u.metadata
 ), signed_in as (
   select id, custom_id, picture_url, metadata from updated
@@ -114,15 +114,15 @@ select ordinality::int, user_id::float8 as user_id, username, custom_id, picture
 from opened join signed_in using (id)`
 
 /**
- * A new user's row is made under a lock on its name, and then on its custom id, so that calls at once neither collide nor
- * burn an id.
+ * Sign-ins make a user's row under a lock on its name, and then on its custom id, so that of those at once none collides
+ * with another or burns an id.
  */
 const lockOf = (what: number) => (tenant: string, value: string) =>
   `${what}, hashtext(${tenant}::text || ' ' || ${value}::text)`
 const nameLock = lockOf(2)
 const customIdLock = lockOf(3)
 
-/** The calls of $1, a JSON array of `SignInCall`; and of a call, that its key is one. */
+/** The calls of $1, a JSON array of `SignInCall`. */
 const signInCalls = `
 with call as (
   select * from rows from (json_to_recordset($1::json) as (
@@ -130,10 +130,13 @@ with call as (
     api_key_id uuid, tenant_id bigint, username text, custom_id text, picture_url text, metadata jsonb
   )) with ordinality
 )`
-const hasKey = `
-  join api_keys k on k.id = call.api_key_id and k.tenant_id = call.tenant_id
+
+/** Keeps what names a valid key of a tenant that is not suspended. */
+const withKey = (key: string, tenant: string) => `
+  join api_keys k on k.id = ${key} and k.tenant_id = ${tenant}
     and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
   join tenants t on t.id = k.tenant_id and t.suspended_at is null`
+const callsWithKey = `call ${withKey("call.api_key_id", "call.tenant_id")}`
 
 /**
  * Sign-in by profile of several known users at once, each only if its profile says nothing new and nobody holds its lock;
@@ -143,7 +146,7 @@ const hasKey = `
 export const openManyStatement = `${signInCalls}, admitted as materialized (
   select call.ordinality, call.id, call.access_digest, call.refresh_digest, call.address, call.user_agent,
     u.id as user_id, u.username, u.custom_id, u.picture_url, u.metadata
-  from call ${hasKey}
+  from ${callsWithKey}
   cross join lateral (
     select * from users where users.tenant_id = call.tenant_id and users.username = call.username offset 0
   ) u
@@ -154,11 +157,13 @@ export const openManyStatement = `${signInCalls}, admitted as materialized (
 ), ${openAdmitted("null")}`
 
 /**
- * Sign-in by profile of several new users at once, each only if nobody else is making one of its name or custom id; who is
- * left out is made and signed in by statements of its own. $1-$5 as `openManyStatement`.
+ * Sign-in by profile of several new users at once, each only if its key is valid, nobody has its name or custom id, and
+ * nobody else is making a user of either; of two calls with one custom id the first. Who is left out is answered by
+ * statements of its own; should somebody hold the lock of a user just made, that one is there, and is signed in by those.
+ * $1-$5 as `openManyStatement`.
  */
 export const openManyNewStatement = `${signInCalls}, free as materialized (
-  select call.* from call ${hasKey}
+  select call.* from ${callsWithKey}
   where not exists (
     select from users where users.tenant_id = call.tenant_id and users.username = call.username offset 0
   ) and not exists (
@@ -458,7 +463,9 @@ select id, pg_notify('roomkey', 'ended ' || $1 || ' ' || id)::text as notified f
 
 export const endAllStatement = endWhere("s.user_id = $3::bigint and s.id is distinct from $4::uuid")
 
-export const endWithinStatement = endWhere("($3::bigint is null or s.user_id = $3) and s.id = $4::uuid")
+export const endWithinStatement = endWhere(
+  "($3::bigint is null or s.user_id = $3) and s.id = $4::uuid and u.id = (select user_id from sessions where id = $4)"
+)
 
 export const EndedRow = Schema.Struct({ id: SessionId })
 
@@ -466,12 +473,14 @@ export const EndedRow = Schema.Struct({ id: SessionId })
 export const lockNameStatement = `select pg_advisory_xact_lock(${nameLock("$1", "$2")})::text as locked`
 export const lockCustomIdStatement = `select pg_advisory_xact_lock(${customIdLock("$1", "$2")})::text as locked`
 
+/** Makes a user, if the key is valid. $1 tenant, $2 username, $3 custom id, $4 picture, $5 metadata, $6 key. */
 export const createUserStatement = `
 with taken as (
   select from users where tenant_id = $1::bigint and custom_id = $3::text and username <> $2::text
 ), created as (
   insert into users (tenant_id, username, custom_id, picture_url, metadata)
   select $1, $2, $3, $4::text, $5::jsonb
+  from (select) one ${withKey("$6::uuid", "$1")}
   where not exists (select from taken) and not exists (select from users where tenant_id = $1 and username = $2)
   returning id
 )

@@ -81,7 +81,7 @@ with usage_gone as (
 )
 delete from tenants where id = $1 returning 1 as gone`
 
-/** $1 seconds that an event is kept. Held where they are, they are found there. */
+/** By ctid: a row that is locked stays where it is. $1 seconds that an event is kept. */
 const sweepEventsStatement = `
 delete from events where ctid = any(array(
   select ctid from events where at < now() - make_interval(secs => $1::float8) limit ${smallBatch} for update skip locked
@@ -90,9 +90,9 @@ returning 1 as gone`
 
 /** Few rows and short-lived ones: no index on their end, for which every ticket would pay. */
 const sweepTicketsStatement = `
-delete from tickets where digest in (
+delete from tickets where digest = any(array(
   select digest from tickets where expires_at <= now() limit ${smallBatch} for update skip locked
-)
+))
 returning 1 as gone`
 
 const goneRows = rows(Schema.Struct({ gone: Schema.Finite }))

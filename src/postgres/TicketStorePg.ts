@@ -12,12 +12,12 @@ import { selectSessions, SessionRow, toRecord } from "./SessionStatements.ts"
  */
 const addStatement = `
 with surplus as (
-  delete from tickets where digest in (
-    select digest from tickets where digest in (
+  delete from tickets where digest = any(array(
+    select digest from tickets where digest = any(array(
       select digest from tickets where session_id = $1::uuid order by expires_at desc offset ${maxTickets - 1}
-    )
+    ))
     for update skip locked
-  )
+  ))
 )
 insert into tickets (session_id, digest, expires_at) values ($1, $2::bytea, now() + make_interval(secs => $3::float8))`
 

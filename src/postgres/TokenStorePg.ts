@@ -3,7 +3,7 @@ import type { PgClient } from "@effect/sql-pg/PgClient"
 import { Duration, Effect, Latch, Layer, Option, Schedule } from "effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { InvalidApiKey } from "../domain/ApiKey.ts"
-import type { TenantId, UserId } from "../domain/Ids.ts"
+import type { ApiKeyId, TenantId, UserId } from "../domain/Ids.ts"
 import { InvalidCredentials } from "../domain/Password.ts"
 import { type MintedTokens, SessionPolicy } from "../domain/Session.ts"
 import { TenantSuspended } from "../domain/Tenant.ts"
@@ -91,7 +91,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       profile.metadata === undefined ? null : JSON.stringify(profile.metadata)
     ]
 
-    const createUser = Effect.fnUntraced(function* (tenantId: TenantId, profile: Profile) {
+    const createUser = Effect.fnUntraced(function* (tenantId: TenantId, apiKeyId: ApiKeyId, profile: Profile) {
       yield* sql.unsafe(Sessions.lockNameStatement, [tenantId, profile.username])
       if (profile.customId !== undefined) {
         yield* sql.unsafe(Sessions.lockCustomIdStatement, [tenantId, profile.customId])
@@ -99,7 +99,8 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       const [created] = yield* sql.unsafe(Sessions.createUserStatement, [
         tenantId,
         profile.username,
-        ...profileParameters(profile)
+        ...profileParameters(profile),
+        apiKeyId
       ]).pipe(Effect.flatMap(createdRows))
       if (created?.custom_id_taken === true) return yield* new CustomIdTaken()
     })
@@ -131,7 +132,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
       { atOnce: false }
     )
 
-    /** Nothing, where others are making a user of that name or custom id, or have made one. */
+    /** Nothing, where the statement leaves it out. */
     const openForNewProfile = (call: Sessions.SignInCall) =>
       openNew(
         call,
@@ -159,7 +160,7 @@ export const layer: Layer.Layer<TokenStore, never, PgClient> = Layer.effect(
         for (let attempts = 0; attempts < maxAttempts; attempts++) {
           const found = yield* attempt(
             "openForProfile",
-            unknownUser ? apart(Effect.andThen(createUser(tenantId, profile), open)) : open,
+            unknownUser ? apart(Effect.andThen(createUser(tenantId, apiKeyId, profile), open)) : open,
             onError,
             `user ${tenantId} ${profile.username}`
           ).pipe(Effect.catchIf((error) => error === "again", () => Effect.succeed("again" as const)))

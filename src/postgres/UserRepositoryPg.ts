@@ -121,7 +121,7 @@ with changed as (
   returning id
 ), ended as (
   update sessions s set ended_at = now(), end_reason = 'password_changed'
-  from changed where s.user_id = changed.id and s.ended_at is null and s.id is distinct from $5::uuid
+  from changed where s.user_id = $2 and s.ended_at is null and s.id is distinct from $5::uuid
   returning s.id
 ), told as (
   select id, pg_notify('roomkey', 'ended password_changed ' || id) from ended
@@ -133,16 +133,16 @@ const removeStatement = `
 with changed as (
   delete from users where tenant_id = $1::bigint and id = $2::bigint returning id
 ), ended as (
-  delete from sessions where id in (
-    select s.id from changed join sessions s on s.user_id = changed.id where s.ended_at is null
+  delete from sessions where id = any(array(
+    select s.id from changed, sessions s where s.user_id = $2 and s.ended_at is null
     union all
-    select s.id from changed join sessions s on s.user_id = changed.id where s.ended_at is not null
-  )
+    select s.id from changed, sessions s where s.user_id = $2 and s.ended_at is not null
+  ))
   returning id, ended_at
 ), told as (
   select id, pg_notify('roomkey', 'ended user_erased ' || id) from ended where ended_at is null
 ), stripped as (
-  update events e set address = null, user_agent = null from changed where e.user_id = changed.id
+  update events e set address = null, user_agent = null from changed where e.user_id = $2
 )
 select coalesce((select array_agg(id) from told), '{}') as ended from changed`
 
@@ -161,12 +161,12 @@ with found as (
     metadata = case when $6::boolean then $7::jsonb else u.metadata end,
     banned_at = case when $8::boolean is null then u.banned_at when $8 then coalesce(u.banned_at, now()) end
   from found f
-  where u.id = f.id and not coalesce(f.custom_id_differs, false) and not f.custom_id_taken
+  where u.id = $2 and not coalesce(f.custom_id_differs, false) and not f.custom_id_taken
     and (u.custom_id is null or $3 is null or u.custom_id = $3)
   returning u.*
 ), ended as (
   update sessions s set ended_at = now(), end_reason = 'user_banned'
-  from changed where $8 and s.user_id = changed.id and s.ended_at is null
+  from changed where $8 and s.user_id = $2 and s.ended_at is null
   returning s.id
 ), told as (
   select id, pg_notify('roomkey', 'ended user_banned ' || id) from ended

@@ -131,7 +131,7 @@ const statements = async (postgres: Postgres, { database, tenant }: Grown) => {
     list: [Sessions.listStatement, [id, user]],
     endAll: [Sessions.endAllStatement, ["'revoked'", id, user, "null"]],
     endWithin: [Sessions.endWithinStatement, ["'revoked'", id, user, session]],
-    createUser: [Sessions.createUserStatement, [id, "'somebody'", "'custom'", "null", "null"]],
+    createUser: [Sessions.createUserStatement, [id, "'somebody'", "'custom'", "null", "null", `'${key![0]}'`]],
     findForLogin: [findForLoginStatement, [`'${tenant.app_id}'`, name]],
     findManyForLogin: [findManyForLoginStatement, ["'[]'"]],
     writeEvents: [writeEventsStatement, ["'[]'"]]

@@ -46,7 +46,7 @@ const script = async (
 
 export const signIn: Work = {
   name: "sign-in",
-  title: "POST /api/auth/auto, a known user if nothing else is said",
+  title: "POST /api/auth/auto, of known users, and of new ones",
   run: async (bench) => {
     await bench.ready(
       bench.ceilingDatabase,
