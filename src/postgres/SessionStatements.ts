@@ -19,7 +19,8 @@ const insertSession = (from: string) => `
   returning user_id`
 
 /**
- * Sign-in by profile. Writes the session row, and the user's only if the profile says something new.
+ * Sign-in by profile. Writes the session row, and the user's only if the profile says something new; by an array, since the
+ * planner would join what it found by reading all users, or all of their index.
  * $1-$9 as `openParameters`, $10 key, $11 tenant, $12 username, $13 custom id, $14 picture, $15 metadata.
  */
 export const openForProfileStatement = `
@@ -46,7 +47,8 @@ with key as (
   update users u
   set custom_id = coalesce(u.custom_id, $13), picture_url = coalesce($14, u.picture_url), metadata = $15
   from admitted a
-  where u.id = any(array(select id from admitted where changed)) and u.id = a.id and (u.custom_id is null or $13 is null or u.custom_id = $13)
+  where u.id = any(array(select id from admitted where changed)) and u.id = a.id
+    and (u.custom_id is null or $13 is null or u.custom_id = $13)
   returning u.id, u.custom_id, u.picture_url, u.metadata
 ), signed_in as (
   select id, custom_id, picture_url, metadata from updated

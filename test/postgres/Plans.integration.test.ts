@@ -1,8 +1,7 @@
 // A plan is kept for as long as its connection is: made while the tables are small, it must do when they are not.
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Schema } from "effect"
-import { CustomId, Metadata } from "../../src/domain/User.ts"
+import { Effect } from "effect"
 import { refreshSession } from "../../src/flows/sessions/RefreshSession.ts"
 import { Queries } from "../../src/postgres/Query.ts"
 import { sweep } from "../../src/postgres/Sweeps.ts"
@@ -16,8 +15,6 @@ import { oneConnection } from "../support/Locks.ts"
 import * as World from "../support/World.ts"
 
 const parallel = { concurrency: "unbounded" } as const
-const customId = Schema.decodeSync(CustomId)
-const metadata = Schema.decodeUnknownSync(Metadata)
 
 interface Plan {
   readonly "Node Type": string
@@ -49,12 +46,15 @@ const useAll = Effect.gen(function* () {
     UserRepository
   ])
   const names = Array.from({ length: 60 }, (_, n) => `user ${n}`)
-  const signInAll = Effect.all(names.map((name) => World.signIn(apiKey, name, { customId: customId(name) })), parallel)
+  const signInAll = Effect.all(
+    names.map((name) => World.signIn(apiKey, name, { customId: World.customId(name) })),
+    parallel
+  )
   yield* signInAll
   const sessions = yield* signInAll
   yield* Effect.all(sessions.map(({ refreshToken }) => refreshSession(refreshToken)), parallel)
   for (const { sessionId, user } of sessions.slice(0, 3)) {
-    yield* World.signIn(apiKey, user.username, { metadata: metadata({ n: 1 }) })
+    yield* World.signIn(apiKey, user.username, { metadata: World.metadata({ n: 1 }) })
     yield* users.setPassword(id, user.id, "hash")
     yield* users.upgradePasswordHash(user.id, "hash", "another")
     yield* users.findPasswordHash(id, user.id)
@@ -99,8 +99,9 @@ layer(World.layer(), { timeout: "60 seconds" })("Plans", (it) => {
         yield* useAll
         yield* sql`analyze`
         const prepared = yield* sql<{ statement: string; types: ReadonlyArray<string> }>`
-        select distinct statement, parameter_types::text[] as types from pg_prepared_statements
-        where statement ~* '\\m(users|sessions|events|tickets|rate_limits)\\M' and statement ~* '^\\s*(with|select|update|delete)' and statement !~ 'pg_prepared'`
+          select distinct statement, parameter_types::text[] as types from pg_prepared_statements
+          where statement ~* '\\m(users|sessions|events|tickets|rate_limits)\\M'
+            and statement ~* '^\\s*(with|select|update|delete)' and statement !~ 'pg_prepared'`
         assert.isAbove(prepared.length, 30)
         yield* sql`set plan_cache_mode = force_generic_plan`
         const found: Array<string> = []

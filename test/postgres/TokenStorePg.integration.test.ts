@@ -1,19 +1,14 @@
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Fiber, Option, Redacted, Schema, Struct } from "effect"
+import { Effect, Fiber, Option, Redacted, Struct } from "effect"
 import { randomUUID } from "node:crypto"
 import type { SessionId, UserId } from "../../src/domain/Ids.ts"
-import { CustomId, Metadata, PictureUrl } from "../../src/domain/User.ts"
 import { refreshSession } from "../../src/flows/sessions/RefreshSession.ts"
 import { createUserStatement, openManyNewStatement } from "../../src/postgres/SessionStatements.ts"
 import { TokenCodec } from "../../src/services/TokenCodec.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
 import { holding, oneConnection, waiting } from "../support/Locks.ts"
 import * as World from "../support/World.ts"
-
-const customId = Schema.decodeSync(CustomId)
-const pictureUrl = Schema.decodeSync(PictureUrl)
-const metadata = Schema.decodeUnknownSync(Metadata)
 
 const parallel = { concurrency: "unbounded" } as const
 
@@ -287,14 +282,14 @@ layer(World.layer(), { timeout: "60 seconds" })("TokenStorePg", (it) => {
     Effect.gen(function* () {
       const sql = yield* PgClient
       const { apiKey, id } = yield* World.makeTenant()
-      yield* World.signIn(apiKey, "first", { customId: customId("taken") })
-      const profile = { pictureUrl: pictureUrl("https://a.example/p"), metadata: metadata({ a: 1 }) }
+      yield* World.signIn(apiKey, "first", { customId: World.customId("taken") })
+      const profile = { pictureUrl: World.pictureUrl("https://a.example/p"), metadata: World.metadata({ a: 1 }) }
       const names = Array.from({ length: 60 }, (_, n) => `new ${n}`)
       const signIns = names.map((name, n) =>
         // Every tenth asks for the custom id that somebody has, and two others for one between them.
         World.signIn(apiKey, name, {
           ...profile,
-          customId: customId(n % 10 === 0 ? "taken" : n === 55 ? "c54" : `c${n}`)
+          customId: World.customId(n % 10 === 0 ? "taken" : n === 55 ? "c54" : `c${n}`)
         }).pipe(
           Effect.match({ onFailure: ({ _tag }) => _tag, onSuccess: ({ user }) => user })
         )

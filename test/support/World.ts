@@ -3,7 +3,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { ConfigProvider, Effect, Layer, type Redacted, Schema } from "effect"
 import { RoomkeyConfig } from "../../src/Config.ts"
 import { TenantName } from "../../src/domain/Tenant.ts"
-import { type Profile, Username } from "../../src/domain/User.ts"
+import { CustomId, Metadata, PictureUrl, type Profile, Username } from "../../src/domain/User.ts"
 import { autoAuth } from "../../src/flows/sessions/AutoAuth.ts"
 import { createTenant } from "../../src/flows/tenants/CreateTenant.ts"
 import * as Adapters from "../../src/server/Adapters.ts"
@@ -42,6 +42,9 @@ export const layer = (overrides: Record<string, string> = {}) =>
 export const makeTenant = Effect.fn("makeTenant")((name = "Test") => createTenant(TenantName.make(name)))
 
 export const username = Schema.decodeSync(Username)
+export const customId = Schema.decodeSync(CustomId)
+export const pictureUrl = Schema.decodeSync(PictureUrl)
+export const metadata = (value: unknown) => Schema.decodeUnknownSync(Metadata)(value)
 
 export const signIn = (apiKey: Redacted.Redacted, name: string, profile: Omit<Profile, "username"> = {}) =>
   autoAuth(apiKey, { username: username(name), ...profile })

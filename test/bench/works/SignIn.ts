@@ -76,20 +76,16 @@ export const signIn: Work = {
           return measureCall(bench.load, server, () => signInCall(tenant.api_key, bench.users), seconds)
         }
       },
-      {
-        name: ofNewUsers(onNode),
+      ...[
+        { name: ofNewUsers(onNode), start: () => bench.roomkey("node", false) },
+        { name: ofNewUsers(fastify), start: () => bench.fastify() }
+      ].map(({ name, start }): Case => ({
+        name,
         run: async (seconds) => {
-          const { server, tenant } = await bench.roomkey("node", false)
+          const { server, tenant } = await start()
           return measureCall(bench.load, server, () => newUsersCall(tenant.api_key, seconds), seconds)
         }
-      },
-      {
-        name: ofNewUsers(fastify),
-        run: async (seconds) => {
-          const { server, tenant } = await bench.fastify()
-          return measureCall(bench.load, server, () => newUsersCall(tenant.api_key, seconds), seconds)
-        }
-      }
+      }))
     ]
     const rate = (subject: string) => ({ subject, column: "req/s" })
     return measured(await bench.rounds(cases), [

@@ -1,13 +1,8 @@
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Exit, Redacted, Schema } from "effect"
-import { CustomId, Metadata, PictureUrl } from "../../../src/domain/User.ts"
+import { Effect, Exit, Redacted } from "effect"
 import { authenticate } from "../../../src/flows/sessions/Authenticate.ts"
 import * as World from "../../support/World.ts"
-
-const customId = Schema.decodeSync(CustomId)
-const pictureUrl = Schema.decodeSync(PictureUrl)
-const metadata = (value: unknown) => Schema.decodeUnknownSync(Metadata)(value)
 
 const tag = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.flip(effect), (error) => error._tag)
@@ -55,7 +50,7 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
       const asked = yield* Effect.all(
         Array.from(
           { length: 20 },
-          (_, n) => Effect.exit(World.signIn(apiKey, `new ${n}`, { customId: customId("c") }))
+          (_, n) => Effect.exit(World.signIn(apiKey, `new ${n}`, { customId: World.customId("c") }))
         ),
         parallel
       )
@@ -69,9 +64,9 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
       const sql = yield* PgClient
       const { apiKey } = yield* World.makeTenant()
       const profile = {
-        customId: customId("c"),
-        pictureUrl: pictureUrl("https://a.example/p"),
-        metadata: metadata({ a: 1 })
+        customId: World.customId("c"),
+        pictureUrl: World.pictureUrl("https://a.example/p"),
+        metadata: World.metadata({ a: 1 })
       }
       const { user } = yield* World.signIn(apiKey, "ada", profile)
       const version = sql<{ version: string }>`select xmin::text || ' ' || xmax::text || ' ' || ctid::text as version
@@ -85,9 +80,9 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       yield* World.signIn(apiKey, "ada", {
-        customId: customId("c"),
-        pictureUrl: pictureUrl("https://a.example/p"),
-        metadata: metadata({ a: 1 })
+        customId: World.customId("c"),
+        pictureUrl: World.pictureUrl("https://a.example/p"),
+        metadata: World.metadata({ a: 1 })
       })
       const { user } = yield* World.signIn(apiKey, "ada")
       assert.strictEqual(user.customId, "c")
@@ -99,12 +94,12 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       yield* World.signIn(apiKey, "ada", {
-        pictureUrl: pictureUrl("https://a.example/1"),
-        metadata: metadata({ a: 1 })
+        pictureUrl: World.pictureUrl("https://a.example/1"),
+        metadata: World.metadata({ a: 1 })
       })
       const { token, user } = yield* World.signIn(apiKey, "ada", {
-        pictureUrl: pictureUrl("https://a.example/2"),
-        metadata: metadata({ b: 2 })
+        pictureUrl: World.pictureUrl("https://a.example/2"),
+        metadata: World.metadata({ b: 2 })
       })
       assert.strictEqual(user.pictureUrl, "https://a.example/2")
       assert.deepEqual(user.metadata, { b: 2 })
@@ -114,7 +109,9 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
   it.effect("keeps __proto__ in metadata as plain data", () =>
     Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
-      const { token } = yield* World.signIn(apiKey, "ada", { metadata: metadata(JSON.parse('{"__proto__":{"x":1}}')) })
+      const { token } = yield* World.signIn(apiKey, "ada", {
+        metadata: World.metadata(JSON.parse('{"__proto__":{"x":1}}'))
+      })
       const { user } = yield* authenticate(token)
       assert.strictEqual(JSON.stringify(user.metadata), '{"__proto__":{"x":1}}')
     }))
@@ -123,10 +120,13 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
       yield* World.signIn(apiKey, "ada")
-      const { token } = yield* World.signIn(apiKey, "ada", { customId: customId("c"), metadata: metadata({ a: 1 }) })
-      yield* World.signIn(apiKey, "ada", { customId: customId("c"), metadata: metadata({ a: 1 }) })
+      const { token } = yield* World.signIn(apiKey, "ada", {
+        customId: World.customId("c"),
+        metadata: World.metadata({ a: 1 })
+      })
+      yield* World.signIn(apiKey, "ada", { customId: World.customId("c"), metadata: World.metadata({ a: 1 }) })
       assert.strictEqual(
-        yield* tag(World.signIn(apiKey, "ada", { customId: customId("d"), metadata: metadata({ z: 1 }) })),
+        yield* tag(World.signIn(apiKey, "ada", { customId: World.customId("d"), metadata: World.metadata({ z: 1 }) })),
         "CustomIdImmutable"
       )
       const { user } = yield* authenticate(token)
@@ -136,10 +136,10 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
   it.effect("refuses a custom_id of another user, known or new, and makes no user", () =>
     Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
-      yield* World.signIn(apiKey, "ada", { customId: customId("c") })
+      yield* World.signIn(apiKey, "ada", { customId: World.customId("c") })
       yield* World.signIn(apiKey, "bob")
-      assert.strictEqual(yield* tag(World.signIn(apiKey, "bob", { customId: customId("c") })), "CustomIdTaken")
-      assert.strictEqual(yield* tag(World.signIn(apiKey, "eve", { customId: customId("c") })), "CustomIdTaken")
+      assert.strictEqual(yield* tag(World.signIn(apiKey, "bob", { customId: World.customId("c") })), "CustomIdTaken")
+      assert.strictEqual(yield* tag(World.signIn(apiKey, "eve", { customId: World.customId("c") })), "CustomIdTaken")
       const sql = yield* PgClient
       const eves = yield* sql`select from users where username = 'eve'`
       assert.strictEqual(eves.length, 0)
@@ -150,7 +150,7 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
       const { apiKey } = yield* World.makeTenant()
       const outcomes = yield* Effect.all(
         Array.from({ length: 10 }, (_, index) =>
-          World.signIn(apiKey, `user ${index}`, { customId: customId("wanted") }).pipe(
+          World.signIn(apiKey, `user ${index}`, { customId: World.customId("wanted") }).pipe(
             Effect.match({
               onSuccess: () =>
                 "Success",
@@ -235,8 +235,8 @@ layer(World.layer(), { timeout: "60 seconds" })("autoAuth", (it) => {
     Effect.gen(function* () {
       const one = yield* World.makeTenant()
       const other = yield* World.makeTenant()
-      const here = yield* World.signIn(one.apiKey, "ada", { customId: customId("c") })
-      const there = yield* World.signIn(other.apiKey, "ada", { customId: customId("c") })
+      const here = yield* World.signIn(one.apiKey, "ada", { customId: World.customId("c") })
+      const there = yield* World.signIn(other.apiKey, "ada", { customId: World.customId("c") })
       assert.notStrictEqual(here.user.id, there.user.id)
       assert.strictEqual((yield* authenticate(there.token)).tenantId, other.id)
     }))
