@@ -1,5 +1,6 @@
 // A password login, which is a hash and little else, against the argon2 library alone; and what a read waits meanwhile.
 import { availableParallelism } from "node:os"
+import { nicenessOn } from "../../../src/crypto/Concurrency.ts"
 import { accounts, meCall, onNode, password as secret, signedUp } from "../Bench.ts"
 import { costOf, Load, request, type Target } from "../Load.ts"
 import { percentile } from "../LoadJob.ts"
@@ -8,6 +9,8 @@ import type { Case, Sample } from "../Report.ts"
 import { measured, type Work } from "./Work.ts"
 
 const alone = "argon2 alone"
+/** What reads wait for although nobody logs in: the processors are not theirs alone. */
+const apart = "node:http, argon2 as nice as Roomkey's"
 const fastify = "Fastify + pg"
 const betterAuth = "Better Auth, scrypt"
 
@@ -30,11 +33,34 @@ export const password: Work = {
     await bench.ready(
       ...bench.variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
       bench.fastify,
-      bench.betterAuth
+      bench.betterAuth,
+      bench.nodeHttp
     )
     await using argon2 = new Worker("./subjects/Argon2.ts")
+    await using niceArgon2 = new Worker("./subjects/Argon2.ts", [String(nicenessOn())])
     await using beside = new Load()
     const warm = new Set<Target>()
+
+    /** How long reads of one connection take before `work`, and beside it. */
+    const reads = async (
+      target: Target,
+      me: ReturnType<typeof meCall>,
+      seconds: number,
+      work: () => Promise<unknown>
+    ) => {
+      const ask = (over: number) => beside.run({ ...me, port: target.port, connections: 1, seconds: over })
+      const idle = await ask(seconds / 2)
+      const [busy] = await Promise.all([ask(seconds), work()])
+      if (busy.answers === 0 || idle.answers === 0) throw new Error(busy.error || idle.error || "no answers")
+      const errors = idle.errors + busy.errors
+      return {
+        "me idle p50 ms": idle.p50,
+        "me idle p99 ms": idle.p99,
+        "me p50 ms": busy.p50,
+        "me p99 ms": busy.p99,
+        ...(errors === 0 ? {} : { "me errors": errors })
+      }
+    }
 
     const logins = async (
       target: Target,
@@ -49,15 +75,10 @@ export const password: Work = {
         warm.add(target)
         await bench.load.run({ ...job, seconds: warmUp })
       }
-      const ask = (over: number) => beside.run({ ...me!, port: target.port, connections: 1, seconds: over })
-      const idle = me === undefined ? undefined : await ask(seconds / 2)
       const { database, result: done, server } = await costOf(target, () => bench.load.run(job))
+      if (done.answers === 0) throw new Error(done.error || "no answers")
       // Reads as fast as they are answered cost more than the logins' statements: their logins are not counted.
-      const busy = me === undefined ? undefined : (await Promise.all([ask(seconds), bench.load.run(job)]))[0]
-      const errors = done.errors + (idle?.errors ?? 0) + (busy?.errors ?? 0)
-      if (done.answers === 0 || errors > 0 && busy?.answers === 0) {
-        throw new Error(done.error || busy?.error || "no answers")
-      }
+      const waits = me === undefined ? {} : await reads(target, me, seconds, () => bench.load.run(job))
       const perLogin = (cpu: number) => cpu / done.answers * 1000
       return {
         "req/s": done.answers / done.elapsed,
@@ -67,13 +88,8 @@ export const password: Work = {
         "load ms": perLogin(done.cpu),
         ...(database === undefined ? {} : { "PG ms": perLogin(database) }),
         ...atMost((server + done.cpu + (database ?? 0)) / done.answers),
-        ...(idle === undefined || busy === undefined ? {} : {
-          "me idle p50 ms": idle.p50,
-          "me idle p99 ms": idle.p99,
-          "me p50 ms": busy.p50,
-          "me p99 ms": busy.p99
-        }),
-        ...(errors === 0 ? {} : { errors })
+        ...waits,
+        ...(done.errors === 0 ? {} : { errors: done.errors })
       }
     }
 
@@ -94,6 +110,13 @@ export const password: Work = {
             "CPU ms": cpu / times.length * 1000,
             ...atMost(cpu / times.length)
           }
+        }
+      },
+      {
+        name: apart,
+        run: async (seconds) => {
+          const { server, sessions } = await bench.nodeHttp()
+          return reads(server, meCall(sessions), seconds, () => niceArgon2.ask({ seconds }))
         }
       },
       ...bench.variants.map(({ embedded, name, runtime }): Case => ({
@@ -121,6 +144,10 @@ export const password: Work = {
     ]
     const rate = (subject: string) => ({ subject, column: "req/s" })
     const most = (subject: string) => ({ subject, column: "at most/s" })
+    const waits = (subject: string) => ({
+      of: { subject, column: "me p99 ms" },
+      to: { subject, column: "me idle p99 ms" }
+    })
     return measured(await bench.rounds(cases), [
       { of: rate(onNode), to: rate(alone), target: "≥ 0.95" },
       { of: most(onNode), to: rate(alone) },
@@ -128,11 +155,9 @@ export const password: Work = {
       { of: rate(fastify), to: rate(alone) },
       { of: most(fastify), to: rate(alone) },
       { of: rate(onNode), to: rate(fastify) },
-      {
-        of: { subject: onNode, column: "me p99 ms" },
-        to: { subject: onNode, column: "me idle p99 ms" },
-        target: "≤ 3"
-      }
+      { ...waits(onNode), target: "≤ 3" },
+      waits(apart),
+      waits(fastify)
     ], ["Better Auth hashes by scrypt, so its rate says how dear its hash is, not how fast its code."])
   }
 }
