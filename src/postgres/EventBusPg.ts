@@ -1,6 +1,6 @@
 // Events between instances over NOTIFY. The statement that changes something notifies in its own transaction; this file
 // only hears.
-import { Effect, Layer, Option, Schema } from "effect"
+import { Duration, Effect, Layer, Option, Schema } from "effect"
 import { Event } from "../domain/Event.ts"
 import { SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { EndReason } from "../domain/Session.ts"
@@ -8,6 +8,9 @@ import { EventBus, maxLag } from "../services/EventBus.ts"
 import { type Channel, Notifications } from "./Notifications.ts"
 
 const channel: Channel = "roomkey"
+
+/** A beat is sent, comes back, and the next is sent and comes back, well within `maxLag`. */
+const beatEvery = Duration.millis(250)
 
 const decodeReason = Schema.decodeUnknownOption(EndReason)
 const decodeSessionId = Schema.decodeUnknownOption(SessionId)
@@ -43,6 +46,7 @@ export const layer: Layer.Layer<EventBus, never, Notifications> = Layer.effect(
     let lag = () => Infinity
     const bus = yield* EventBus.make(() => lag() < maxLag)
     lag = yield* notifications.hear(channel, {
+      beatEvery,
       onGap: bus.publish(Event.Gap()),
       onPayload: (payload) => Option.match(parsePayload(payload), { onNone: () => Effect.void, onSome: bus.publish })
     })

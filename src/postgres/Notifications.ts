@@ -1,7 +1,7 @@
 // What transactions tell every instance when they commit: PostgreSQL's NOTIFY, heard for as long as the scope lives.
 import { PgClient } from "@effect/sql-pg/PgClient"
 import * as PgConnection from "@effect/sql-pg/PgConnection"
-import { Clock, Context, Effect, Latch, Layer, Queue, Schedule, type Scope } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Queue, Schedule, type Scope } from "effect"
 import { NodeId } from "./NodeId.ts"
 
 /** `roomkey` carries what ends sessions; the talk of rooms has a channel of its own, so that no flood of it is in between. */
@@ -13,21 +13,14 @@ export interface Hearer {
   /** Before anything else is heard, when something may have been missed. */
   readonly onGap: Effect.Effect<unknown>
   readonly onPayload: (payload: string) => Effect.Effect<unknown>
+  /** How often this instance says something itself, to know that it hears. */
+  readonly beatEvery: Duration.Duration
 }
 
 export class Notifications extends Context.Service<Notifications, {
-  /**
-   * Answers how many milliseconds ago something may have been committed that is not heard yet; `Infinity` while nothing is.
-   * After a while in which nobody asked it may be more than a second, and is soon less again.
-   */
+  /** Answers how many milliseconds ago something may have been committed that is not heard yet; `Infinity` while nothing is. */
   readonly hear: (channel: Channel, hearer: Hearer) => Effect.Effect<() => number, never, Scope.Scope>
 }>()("roomkey/postgres/Notifications") {}
-
-/** A beat is sent, comes back, and the next is sent and comes back, well within `EventBus.maxLag`. */
-const beatEvery = "250 millis"
-
-/** How much longer the next may wait while nobody asks what is heard. */
-const restFor = "750 millis"
 
 /** A connection that brings nothing, not even this instance's own beats, is dead. */
 const silence = "4 seconds"
@@ -50,31 +43,25 @@ export const layer: Layer.Layer<Notifications, never, PgClient> = Layer.effect(
       startupParameters: { ...config.startupParameters, synchronous_commit: "off", lock_timeout: "0" }
     })
 
-    const hear = Effect.fnUntraced(function* (channel: Channel, { onGap, onPayload }: Hearer) {
+    const hear = Effect.fnUntraced(function* (channel: Channel, { beatEvery, onGap, onPayload }: Hearer) {
       let wasHeard = true
       /** When the last beat that came back was sent. */
       let beaten = -Infinity
       const prefix = `beat ${node} `
-      /** Since the last beat. */
-      const asked = Latch.makeUnsafe()
 
       yield* Effect.gen(function* () {
         const connection = yield* Effect.flatMap(connect, ({ pin }) => pin)
         const notifications = yield* connection.listen(channel)
         wasHeard = true
         yield* onGap
-        yield* asked.close.pipe(
-          Effect.andThen(
-            Effect.suspend(() => connection.query("select pg_notify($1, $2)", [channel, `${prefix}${millis()}`]))
-          ),
-          // Changes nothing, but has who looks at `pg_stat_activity` find the connection for what it is.
-          Effect.andThen(connection.query(`listen ${channel}`)),
-          Effect.ignore,
-          Effect.andThen(Effect.sleep(beatEvery)),
-          Effect.andThen(Effect.timeoutOption(asked.await, restFor)),
-          Effect.forever,
-          Effect.forkScoped
-        )
+        yield* Effect.suspend(() => connection.query("select pg_notify($1, $2)", [channel, `${prefix}${millis()}`]))
+          .pipe(
+            // Changes nothing, but has who looks at `pg_stat_activity` find the connection for what it is.
+            Effect.andThen(connection.query(`listen ${channel}`)),
+            Effect.ignore,
+            Effect.repeat(Schedule.spaced(beatEvery)),
+            Effect.forkScoped
+          )
         return yield* Queue.take(notifications).pipe(
           Effect.timeoutOrElse({ duration: silence, orElse: () => Effect.fail("silence" as const) }),
           Effect.flatMap(({ payload }) => {
@@ -101,10 +88,7 @@ export const layer: Layer.Layer<Notifications, never, PgClient> = Layer.effect(
         Effect.retry(Schedule.spaced("250 millis")),
         Effect.forkScoped
       )
-      return () => {
-        asked.openUnsafe()
-        return millis() - beaten
-      }
+      return () => millis() - beaten
     })
 
     return { hear }

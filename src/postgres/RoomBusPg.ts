@@ -1,5 +1,5 @@
 // Notices about voice rooms between instances, over NOTIFY.
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { RoomNotice } from "../domain/RoomNotice.ts"
 import { RoomBus } from "../services/RoomBus.ts"
 import { NodeId } from "./NodeId.ts"
@@ -13,6 +13,7 @@ export const layer: Layer.Layer<RoomBus, never, Notifications> = Layer.effect(
     const { bus, tell } = yield* RoomBus.make
     const notifications = yield* Notifications
     yield* notifications.hear(channel, {
+      beatEvery: Duration.seconds(1),
       onGap: Effect.suspend(() => {
         assembly.reset()
         return tell(RoomNotice.Gap())
