@@ -44,7 +44,7 @@ export const makeTenant = Effect.fn("makeTenant")((name = "Test") => createTenan
 export const username = Schema.decodeSync(Username)
 export const customId = Schema.decodeSync(CustomId)
 export const pictureUrl = Schema.decodeSync(PictureUrl)
-export const metadata = (value: unknown) => Schema.decodeUnknownSync(Metadata)(value)
+export const metadata = Schema.decodeUnknownSync(Metadata)
 
 export const signIn = (apiKey: Redacted.Redacted, name: string, profile: Omit<Profile, "username"> = {}) =>
   autoAuth(apiKey, { username: username(name), ...profile })

@@ -1,10 +1,12 @@
 // The ceiling of a password login: the argon2 library alone, verification after verification on all processors.
-// Answers `{seconds}` by how many it did in that time. Argument: how much it gives way, 0 by default.
+// Answers `{seconds}` by how many it did in that time. Argument: its niceness, if not that of whoever starts it.
 import { hash, verify } from "@node-rs/argon2"
-import { availableParallelism, setPriority } from "node:os"
+import { availableParallelism, getPriority, setPriority } from "node:os"
 
-// First: the threads that hash begin as nice as whoever starts them.
-setPriority(Number(process.argv[2] ?? 0))
+// Before the first hash: its threads start then, as nice as this one.
+const [, , niceness] = process.argv
+if (niceness !== undefined) setPriority(Math.max(getPriority(), Number(niceness)))
+
 const password = "correct horse battery"
 const phc = await hash(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 })
 

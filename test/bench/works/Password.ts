@@ -41,24 +41,24 @@ export const password: Work = {
     await using beside = new Load()
     const warm = new Set<Target>()
 
-    /** How long reads of one connection take before `work`, and beside it. */
+    /** How long reads over one connection take. */
     const reads = async (
+      name: string,
       target: Target,
       me: ReturnType<typeof meCall>,
-      seconds: number,
-      work: () => Promise<unknown>
-    ) => {
-      const ask = (over: number) => beside.run({ ...me, port: target.port, connections: 1, seconds: over })
-      const idle = await ask(seconds / 2)
-      const [busy] = await Promise.all([ask(seconds), work()])
-      if (busy.answers === 0 || idle.answers === 0) throw new Error(busy.error || idle.error || "no answers")
-      const errors = idle.errors + busy.errors
+      seconds: number
+    ): Promise<Sample> => {
+      const { answers, error, errors, p50, p99 } = await beside.run({
+        ...me,
+        port: target.port,
+        connections: 1,
+        seconds
+      })
+      if (answers === 0) throw new Error(error || "no answers")
       return {
-        "me idle p50 ms": idle.p50,
-        "me idle p99 ms": idle.p99,
-        "me p50 ms": busy.p50,
-        "me p99 ms": busy.p99,
-        ...(errors === 0 ? {} : { "me errors": errors })
+        [`${name} p50 ms`]: p50,
+        [`${name} p99 ms`]: p99,
+        ...(errors === 0 ? {} : { [`${name} errors`]: errors })
       }
     }
 
@@ -75,10 +75,15 @@ export const password: Work = {
         warm.add(target)
         await bench.load.run({ ...job, seconds: warmUp })
       }
-      const { database, result: done, server } = await costOf(target, () => bench.load.run(job))
-      if (done.answers === 0) throw new Error(done.error || "no answers")
+      const login = async () => {
+        const done = await bench.load.run(job)
+        if (done.answers === 0) throw new Error(done.error || "no answers")
+        return done
+      }
+      const idle = me === undefined ? {} : await reads("me idle", target, me, seconds / 2)
+      const { database, result: done, server } = await costOf(target, login)
       // Reads as fast as they are answered cost more than the logins' statements: their logins are not counted.
-      const waits = me === undefined ? {} : await reads(target, me, seconds, () => bench.load.run(job))
+      const busy = me === undefined ? {} : (await Promise.all([reads("me", target, me, seconds), login()]))[0]
       const perLogin = (cpu: number) => cpu / done.answers * 1000
       return {
         "req/s": done.answers / done.elapsed,
@@ -88,7 +93,8 @@ export const password: Work = {
         "load ms": perLogin(done.cpu),
         ...(database === undefined ? {} : { "PG ms": perLogin(database) }),
         ...atMost((server + done.cpu + (database ?? 0)) / done.answers),
-        ...waits,
+        ...idle,
+        ...busy,
         ...(done.errors === 0 ? {} : { errors: done.errors })
       }
     }
@@ -116,7 +122,12 @@ export const password: Work = {
         name: apart,
         run: async (seconds) => {
           const { server, sessions } = await bench.nodeHttp()
-          return reads(server, meCall(sessions), seconds, () => niceArgon2.ask({ seconds }))
+          const idle = await reads("me idle", server, meCall(sessions), seconds / 2)
+          const [busy] = await Promise.all([
+            reads("me", server, meCall(sessions), seconds),
+            niceArgon2.ask({ seconds })
+          ])
+          return { ...idle, ...busy }
         }
       },
       ...bench.variants.map(({ embedded, name, runtime }): Case => ({
