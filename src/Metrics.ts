@@ -1,5 +1,5 @@
 // Every counter, gauge and histogram, once. Names follow Prometheus: unit and `_total` in the name.
-import { Metric } from "effect"
+import { type Context, Effect, Function, Metric, type Scope } from "effect"
 
 /** The metric by each value that an attribute may have. */
 const by = <Name extends string, Value extends string, Input, State>(
@@ -10,6 +10,21 @@ const by = <Name extends string, Value extends string, Input, State>(
   Object.fromEntries(
     values.map((value) => [value, Metric.withAttributes(metric, { [name]: value })])
   ) as Readonly<Record<Value, Metric.Metric<Input, State>>>
+
+/** Has a gauge read by who asks for it, as long as the scope lives. */
+export const reading = (gauge: Metric.Gauge<number>, read: () => number): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.contextWith((context: Context.Context<Scope.Scope>) =>
+    Effect.acquireRelease(
+      Effect.sync(() =>
+        Metric.registerUnsafe(gauge, context, {
+          get: () => ({ value: read() }),
+          update: Function.constVoid,
+          modify: Function.constVoid
+        })
+      ),
+      (registration) => Effect.sync(() => registration.remove())
+    )
+  )
 
 export const sessionsIssued = by(
   Metric.counter("roomkey_sessions_issued_total", {

@@ -20,16 +20,18 @@ export const layer = (options: {
 }): Layer.Layer<IceServers> => {
   const { iceServers, turn } = options
   if (Option.isNone(turn)) {
-    return Layer.succeed(IceServers, { forUser: () => Effect.succeed({ servers: iceServers, expiresIn: null }) })
+    return Layer.succeed(IceServers, { forUser: () => ({ servers: iceServers, expiresIn: null }) })
   }
   const { secret, ttl, urls } = turn.value
   const expiresIn = Duration.toSeconds(ttl)
-  return Layer.succeed(IceServers, {
-    forUser: (userId) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        const username = `${Math.ceil(now / 1000) + expiresIn}:${userId}`
+  return Layer.effect(
+    IceServers,
+    Effect.map(Clock.Clock, (clock) => ({
+      forUser: (userId) => {
+        const username = `${Math.ceil(clock.currentTimeMillisUnsafe() / 1000) + expiresIn}:${userId}`
         const credential = createHmac("sha1", Redacted.value(secret)).update(username).digest("base64")
         return { servers: [...iceServers, { urls, username, credential: Redacted.make(credential) }], expiresIn }
-      })
-  })
+      }
+    }))
+  )
 }

@@ -5,7 +5,7 @@
 // one after another. What is called up is done, whether its caller is still there or not.
 import { Clock, Effect, Fiber, Metric, type Scope } from "effect"
 import { HasherBusy } from "../domain/Unavailable.ts"
-import { hashQueue, hashRejections } from "../Metrics.ts"
+import { hashQueue, hashRejections, reading } from "../Metrics.ts"
 
 export interface Places {
   /** How many places there are. */
@@ -53,8 +53,7 @@ export const makeTurns = <W, A, E>(
 > =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
-    const context = yield* Effect.context<never>()
-    const run = Effect.runForkWith(context)
+    const run = Effect.runForkWith(yield* Effect.context<never>())
     let taken = 0
     let running = 0
     let waiting = 0
@@ -68,11 +67,11 @@ export const makeTurns = <W, A, E>(
     let watch: Fiber.Fiber<void> | undefined
     let closed = false
 
+    yield* reading(hashQueue, () => running + waiting)
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         closed = true
         for (const [owner, turns] of owners) turns.forEach((turn) => sendAway(owner, turn))
-        report()
         return watch === undefined ? Effect.void : Fiber.interrupt(watch)
       })
     )
@@ -96,8 +95,6 @@ export const makeTurns = <W, A, E>(
       if (ofOwner === 0) takenBy.delete(owner)
       else takenBy.set(owner, ofOwner)
     }
-
-    const report = (): void => hashQueue.updateUnsafe(running + waiting, context)
 
     const enter = (owner: string, turn: Waiting<W, A, E>): void => {
       const ofOwner = owners.get(owner)
@@ -163,7 +160,6 @@ export const makeTurns = <W, A, E>(
       const now = clock.currentTimeMillisUnsafe()
       const first = () => [...owners].find(([owner]) => mayRun(owner, now))
       for (let found = first(); found !== undefined; found = first()) callUp(found[0], next(...found, now))
-      report()
     }
 
     /** The last of the owner who has most waiting, if that is more than `owner` would have with one more. */
@@ -186,7 +182,6 @@ export const makeTurns = <W, A, E>(
           else earliest = Math.min(earliest ?? left, left)
         }
       }
-      report()
       return earliest
     }
 
@@ -210,7 +205,7 @@ export const makeTurns = <W, A, E>(
         callAll()
         if (waiting > 0) watch ??= run(sendAwayInTime)
         return Effect.sync(() => {
-          if (leave(owner, turn)) report()
+          leave(owner, turn)
         })
       })
   })

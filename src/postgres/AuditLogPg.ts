@@ -109,6 +109,8 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
   AuditLog,
   Effect.gen(function* () {
     const { attempt, scanning, sql } = yield* Queries
+    const clock = yield* Clock.Clock
+    const context = yield* Effect.context<never>()
     const eventRows = rows(EventRow)
     const countRows = rows(CountRow)
     const periodRows = rows(PeriodRow)
@@ -116,31 +118,30 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
     /** Of those that wait, the sockets of each tenant that no statement has been sent with. */
     const opened = new Map<TenantId, { sockets: number }>()
 
-    const push = Effect.fnUntraced(function* (row: Waiting["row"]) {
-      if (waiting.length >= maxWaiting) return yield* Metric.update(auditDropped, 1)
-      waiting.push({ at: yield* Clock.currentTimeMillis, row })
+    const push = (row: Waiting["row"]): void => {
+      if (waiting.length >= maxWaiting) return auditDropped.updateUnsafe(1, context)
+      waiting.push({ at: clock.currentTimeMillisUnsafe(), row })
       wanted()
-    })
+    }
 
     /** A tenant's sockets of one moment are one row, however many. */
-    const countSocket = (tenantId: TenantId): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        const counted = opened.get(tenantId)
-        if (counted !== undefined) {
-          counted.sockets++
-          return Effect.void
-        }
-        const row = { tenant_id: tenantId, type: socketOpened, sockets: 1 }
-        if (waiting.length < maxWaiting) opened.set(tenantId, row)
-        return push(row)
-      })
+    const countSocket = (tenantId: TenantId): void => {
+      const counted = opened.get(tenantId)
+      if (counted !== undefined) {
+        counted.sockets++
+        return
+      }
+      const row = { tenant_id: tenantId, type: socketOpened, sockets: 1 }
+      if (waiting.length < maxWaiting) opened.set(tenantId, row)
+      push(row)
+    }
 
     /** What could not be written waits on; what the database will not have is given up, or it would block the rest. */
     const { flush, wanted } = yield* Later.make(Effect.gen(function* () {
       for (let left = waiting.length; left > 0;) {
         const batch = waiting.slice(0, Math.min(left, batchSize))
         opened.clear()
-        const now = yield* Clock.currentTimeMillis
+        const now = clock.currentTimeMillisUnsafe()
         const json = JSON.stringify(batch.map(({ at, row }) => ({ ...row, age: (now - at) / 1000 })))
         yield* attempt("writeEvents", sql.unsafe(writeEventsStatement, [json])).pipe(
           Effect.catchDefect((defect) =>
@@ -158,7 +159,7 @@ export const layer: Layer.Layer<AuditLog, never, PgClient> = Layer.effect(
       record: Effect.fnUntraced(function* (event) {
         const caller = yield* Caller
         const actor = yield* Actor
-        yield* push({
+        push({
           tenant_id: event.tenantId,
           type: event.type,
           actor: actor.kind,

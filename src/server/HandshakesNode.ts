@@ -14,7 +14,7 @@ import { serverWebSockets } from "./ServerWebSocket.ts"
 /** The path to the letter, also of an absolute target; whatever else the router may take for it is refused there. */
 const target = /^(?:[Hh][Tt][Tt][Pp][Ss]?:\/\/[^/?#]+)?\/ws(?:\?(.*))?$/
 
-/** Until the socket's own listener is there, an error unheard would end the process. */
+/** While a socket waits for its answer, an error unheard would end the process. */
 const ignored = () => {}
 
 /** Where a socket comes from, without the rest of its handshake. */
@@ -52,7 +52,11 @@ export const layer = (server: Server) =>
       ): void => {
         const headers = request.headers as Readonly<Record<string, string | undefined>>
         const caller = new HttpCaller(new SocketOrigin(headers, request.socket), hops)
-        socket.on("error", ignored)
+        let waits = true
+        const answered = () => {
+          waits = false
+          socket.off("error", ignored)
+        }
         take({
           source: request,
           method: request.method ?? "",
@@ -61,20 +65,18 @@ export const layer = (server: Server) =>
           requestId: requestIds.of(headers),
           caller,
           accept: (use) => {
+            answered()
             // The time that the handshake had for the store is not what a frame has, hours later.
             caller.patience = undefined
-            // The answer and the first frame leave in one packet.
-            socket.cork()
             upgrade(request, socket, head, use)
-            socket.uncork()
-            socket.off("error", ignored)
           },
           decline: () => {
+            answered()
             // Nobody is there for it once the server has let go of its routes.
             if (!decline()) socket.destroy()
-            socket.off("error", ignored)
           }
         })
+        if (waits) socket.on("error", ignored)
       }
 
       const emit = server.emit.bind(server)

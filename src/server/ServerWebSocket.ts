@@ -32,7 +32,7 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
   const open = Array.makeBy(slots, () => new Set<ServerWebSocket>())
   let nextSlot = 0
   const framed = makeFraming()
-  const write = makeTurnWrites()
+  const turn = makeTurnWrites()
 
   const countClose = yield* closeCounter
 
@@ -109,7 +109,7 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
       if (waiting > policy.outboxBytes + this.#longest) return this.#closeBy(slowConsumer)
       const frame = framed(text)
       this.#longest = Math.max(waiting === 0 ? 0 : this.#longest, frame.length)
-      if (this.#connection !== undefined) write(this.#connection, frame)
+      if (this.#connection !== undefined) turn.write(this.#connection, frame)
     }
 
     beat(): void {
@@ -131,9 +131,9 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
     }
   }
 
-  let turn = 0
+  let beats = 0
   yield* Effect.sync(() => {
-    for (const socket of open[turn++ % slots]!) socket.beat()
+    for (const socket of open[beats++ % slots]!) socket.beat()
   }).pipe(
     Effect.delay(Duration.times(policy.pingEvery, 1 / slots)),
     Effect.forever,
@@ -152,8 +152,11 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
     WebSocket: ServerWebSocket as unknown as typeof NodeWS.WebSocket,
     handleProtocols: (protocols: Set<string>) => protocols.has(subprotocol) ? subprotocol : false
   } as NodeWS.ServerOptions)
-  return (request, socket, head, use) =>
+  return (request, socket, head, use) => {
+    // The answer and the first frame leave in one packet.
+    turn.hold(socket)
     sockets.handleUpgrade(request, socket, head, (opened) => use((opened as unknown as ServerWebSocket).over(socket)))
+  }
 })
 
 /** The code that `ws` closes with of itself when its receiver fails, by the error's own code. */

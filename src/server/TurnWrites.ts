@@ -6,7 +6,13 @@ import type { Duplex } from "node:stream"
 const maxBytes = 16 * 1024
 const maxConnections = 64
 
-export const makeTurnWrites = (): (connection: Duplex, chunk: Buffer) => void => {
+export interface TurnWrites {
+  /** What is written to the connection from now on, by whomever, waits for the end of the turn. */
+  readonly hold: (connection: Duplex) => void
+  readonly write: (connection: Duplex, chunk: Buffer) => void
+}
+
+export const makeTurnWrites = (): TurnWrites => {
   let corked: Array<Duplex> = []
   let turnEnds = false
 
@@ -21,20 +27,25 @@ export const makeTurnWrites = (): (connection: Duplex, chunk: Buffer) => void =>
     release()
   }
 
-  return (connection, chunk) => {
-    if (connection.writableLength + chunk.length >= maxBytes) {
+  const hold = (connection: Duplex): void => {
+    if (connection.writableCorked > 0) return
+    connection.cork()
+    if (corked.push(connection) === maxConnections) release()
+    else if (!turnEnds) {
+      turnEnds = true
+      setImmediate(endTurn)
+    }
+  }
+
+  const write = (connection: Duplex, chunk: Buffer): void => {
+    if (connection.writableLength + chunk.length < maxBytes) {
+      hold(connection)
+      connection.write(chunk)
+    } else {
       connection.write(chunk)
       connection.uncork()
-      return
     }
-    if (connection.writableCorked === 0) {
-      connection.cork()
-      if (corked.push(connection) === maxConnections) release()
-      else if (!turnEnds) {
-        turnEnds = true
-        setImmediate(endTurn)
-      }
-    }
-    connection.write(chunk)
   }
+
+  return { hold, write }
 }

@@ -11,8 +11,8 @@ export class AuditLog extends Context.Service<AuditLog, {
    * delays nor fails.
    */
   readonly record: (event: AuditEvent) => Effect.Effect<void>
-  /** Counts a socket that was opened. */
-  readonly countSocket: (tenantId: TenantId) => Effect.Effect<void>
+  /** Counts a socket that was opened, at once. */
+  readonly countSocket: (tenantId: TenantId) => void
   /** Newest first, with everything that this instance has recorded; `before` is the last id of the page before. */
   readonly list: (
     tenantId: TenantId,

@@ -1,6 +1,5 @@
 // What a handshake may say before it is a socket: where its credential is, and from which page it comes. Headers are hostile
 // input: they are split by hand and in linear time.
-import { Redacted } from "effect"
 import { bearer } from "../api/Bearer.ts"
 
 /** The subprotocol that the answer selects. The one that carries the token is never selected, so never echoed. */
@@ -13,14 +12,20 @@ export interface Presentation {
   readonly searchParams: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 }
 
-export type Presented =
+export type Presented<Kept> =
   | { readonly _tag: "Missing" }
   | { readonly _tag: "Conflict" }
-  | { readonly _tag: "Token"; readonly token: Redacted.Redacted; readonly inQuery: boolean }
-  | { readonly _tag: "Ticket"; readonly ticket: Redacted.Redacted }
+  | { readonly _tag: "Token"; readonly token: Kept; readonly inQuery: boolean }
+  | { readonly _tag: "Ticket"; readonly ticket: Kept }
 
-/** One session token, from wherever it is, in several places perhaps; or one ticket and nothing beside it. */
-export const presented = ({ headers, searchParams }: Presentation): Presented => {
+/**
+ * One session token, from wherever it is, in several places perhaps; or one ticket and nothing beside it. What is kept of
+ * the secret is what `keep` makes of it.
+ */
+export const presented = <Kept>(
+  { headers, searchParams }: Presentation,
+  keep: (secret: string) => Kept
+): Presented<Kept> => {
   // Another scheme is a token too, of which none is valid: a refusal must not depend on what else is presented.
   const inHeader = bearer(headers["authorization"])
   const tickets = inQuery(searchParams["ticket"])
@@ -32,12 +37,12 @@ export const presented = ({ headers, searchParams }: Presentation): Presented =>
   ]
   const [ticket] = tickets
   if (ticket !== undefined) {
-    return tickets.length + found.length > 1 ? { _tag: "Conflict" } : { _tag: "Ticket", ticket: Redacted.make(ticket) }
+    return tickets.length + found.length > 1 ? { _tag: "Conflict" } : { _tag: "Ticket", ticket: keep(ticket) }
   }
   const [first, ...others] = found
   if (first === undefined) return { _tag: "Missing" }
   if (others.some((other) => other !== first)) return { _tag: "Conflict" }
-  return { _tag: "Token", token: Redacted.make(first), inQuery: queryTokens.length > 0 }
+  return { _tag: "Token", token: keep(first), inQuery: queryTokens.length > 0 }
 }
 
 const inQuery = (param: string | ReadonlyArray<string> | undefined): ReadonlyArray<string> => {

@@ -1,6 +1,6 @@
 // GET /ws: who may open a socket. Everything is refused before the upgrade, as an ordinary HTTP answer. Whoever is let in
 // is so before there is a request: what the HTTP platform keeps of one, a socket would keep for hours.
-import { Cause, Context, Effect, Exit, Layer, Option, type Redacted, References } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Option, Redacted, References, Result } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "../api/Api.ts"
@@ -65,7 +65,7 @@ const admit = Effect.fnUntraced(function* (handshake: Handshake) {
   const lifecycle = yield* Lifecycle
   const registry = yield* Registry
   if (lifecycle.draining()) return yield* new Problems.Unavailable({ detail: "The instance is restarting" })
-  const credential = presented(handshake)
+  const credential = presented(handshake, (secret) => Redacted.make(secret))
   if (credential._tag === "Conflict") {
     return yield* new Problems.InvalidRequest({ detail: "The request carries different credentials: send one" })
   }
@@ -87,9 +87,9 @@ const recaller = Effect.gen(function* () {
   const recent = yield* RecentSessions
   return (handshake: Handshake): SessionPrincipal | undefined => {
     if (lifecycle.draining()) return undefined
-    const credential = presented(handshake)
+    const credential = presented(handshake, codec.hashToken)
     if (credential._tag !== "Token") return undefined
-    const token = Option.getOrUndefined(codec.parseToken(credential.token))
+    const token = Option.getOrUndefined(credential.token)
     const principal = token === undefined ? undefined : recallPrincipal(token, codec, recent)
     if (principal === undefined || credential.inQuery && !principal.queryTokens) return undefined
     return objection(principal, handshake, registry) === undefined ? principal : undefined
@@ -106,23 +106,31 @@ export const doorLayer = Layer.effectDiscard(Effect.gen(function* () {
   const handshakes = yield* Handshakes
   const audit = yield* AuditLog
   const openSocket = yield* socketOpener
+  const recall = yield* recaller
   const context = yield* Effect.context<Effect.Services<ReturnType<typeof admit>>>()
 
-  const recall = yield* recaller
+  const open = (offer: Offer, principal: SessionPrincipal): void => {
+    audit.countSocket(principal.tenantId)
+    offer.accept(openSocket(principal, { caller: offer.caller, requestId: offer.requestId }))
+  }
 
-  const open = (offer: Offer, principal: SessionPrincipal) =>
-    Effect.flatMap(
-      openSocket(principal, { caller: offer.caller, requestId: offer.requestId }),
-      (use) => Effect.map(audit.countSocket(principal.tenantId), () => offer.accept(use))
-    )
+  /** Whether it was accepted. */
+  const openAtOnce = (offer: Offer): boolean => {
+    const principal = recall(offer)
+    if (principal !== undefined) open(offer, principal)
+    return principal !== undefined
+  }
+
+  const refuse = (offer: Offer, cause: Cause.Cause<Problem>): void => {
+    refusals.set(offer.source, cause)
+    offer.decline()
+  }
 
   yield* handshakes.receive((offer) => {
-    const answered = Effect.suspend(() => {
-      const principal = recall(offer)
-      return principal === undefined
-        ? Effect.flatMap(admit(offer), (admitted) => open(offer, admitted))
-        : open(offer, principal)
-    })
+    const opened = Result.try(() => openAtOnce(offer))
+    if (Result.isFailure(opened)) return refuse(offer, Cause.die(opened.failure))
+    if (opened.success) return
+    const answered = Effect.map(admit(offer), (admitted) => open(offer, admitted))
     const fiber = Effect.runForkWith(
       context.pipe(
         Context.add(Caller, offer.caller),
@@ -130,9 +138,7 @@ export const doorLayer = Layer.effectDiscard(Effect.gen(function* () {
       )
     )(answered)
     fiber.addObserver((exit) => {
-      if (Exit.isSuccess(exit)) return
-      refusals.set(offer.source, exit.cause)
-      offer.decline()
+      if (Exit.isFailure(exit)) refuse(offer, exit.cause)
     })
   })
 }))

@@ -7,7 +7,7 @@ import type { SessionId, UserId } from "../domain/Ids.ts"
 import type { SessionPrincipal } from "../domain/Principal.ts"
 import type { SessionRecord } from "../domain/Session.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
-import { sockets } from "../Metrics.ts"
+import { reading, sockets } from "../Metrics.ts"
 import { EventBus } from "../services/EventBus.ts"
 import { TokenStore } from "../services/TokenStore.ts"
 import {
@@ -61,7 +61,6 @@ export class Registry extends Context.Service<Registry, {
     Effect.gen(function* () {
       const store = yield* TokenStore
       const bus = yield* EventBus
-      const context = yield* Effect.context<never>()
       const clock = yield* Clock.Clock
       const policy = yield* SocketPolicy
       const tellBefore = Duration.toSeconds(policy.tokenExpiringBefore)
@@ -95,6 +94,7 @@ export class Registry extends Context.Service<Registry, {
 
       const isFull = (userId: UserId) => (perUser.get(userId) ?? 0) >= policy.maxPerUser
 
+      yield* reading(sockets, () => count)
       const countClose = yield* closeCounter
 
       const counted = (userId: UserId, change: number): void => {
@@ -104,7 +104,6 @@ export class Registry extends Context.Service<Registry, {
         else perUser.set(userId, ofUser)
         if (count === 0) empty.openUnsafe()
         else empty.closeUnsafe()
-        sockets.updateUnsafe(count, context)
       }
 
       const add = (principal: SessionPrincipal, wire: Wire): Connection => {

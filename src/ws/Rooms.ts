@@ -22,7 +22,7 @@ import { isDescription, sendsMedia } from "../domain/Sdp.ts"
 import type { StoreUnavailable } from "../domain/Unavailable.ts"
 import { joinChannel } from "../flows/channels/JoinChannel.ts"
 import { reviewMembers } from "../flows/channels/ReviewMembers.ts"
-import { channelMembers, relaysDropped } from "../Metrics.ts"
+import { channelMembers, reading, relaysDropped } from "../Metrics.ts"
 import { ChannelRepository } from "../services/ChannelRepository.ts"
 import { Lifecycle } from "../services/Lifecycle.ts"
 import { PresenceStore, type RemoteMember } from "../services/PresenceStore.ts"
@@ -144,7 +144,7 @@ export class Rooms extends Context.Service<Rooms, {
         if (count > 0) relaysDropped.updateUnsafe(count, context)
       }
 
-      const countMembers = (): void => channelMembers.updateUnsafe(places.size, context)
+      yield* reading(channelMembers, () => places.size)
 
       const placeOf = (connection: Connection): Effect.Effect<Place, NotInChannel> => {
         const place = places.get(connection)
@@ -184,7 +184,6 @@ export class Rooms extends Context.Service<Rooms, {
         write(room, connectionId)
         closeIfEmpty(room)
         if (alone && !lifecycle.draining()) room.tell(presenceFrame("user_left", entry.member))
-        countMembers()
       }
 
       const usersFrame = (room: Room, id: FrameId | undefined): string =>
@@ -238,7 +237,6 @@ export class Rooms extends Context.Service<Rooms, {
           connection.whenClosed = () => depart(place)
           write(room, connection.id)
           connection.tell(usersFrame(room, id))
-          countMembers()
           return Effect.void
         })
 

@@ -1,6 +1,6 @@
 // One socket's life, from the accepted handshake to its close. Frames are answered in order: at once, or, where that takes
 // longer, in a fiber that ends with the answer. A client that sends faster than it is served waits in its own connection.
-import { Clock, Context, Effect, type Fiber, References, Result } from "effect"
+import { Clock, Context, Effect, type Fiber, LogLevel, References, Result } from "effect"
 import type { Socket } from "effect/socket"
 import type { ClientFrame } from "../api/Frames.ts"
 import { toIceServer } from "../api/IceServers.ts"
@@ -38,27 +38,23 @@ export const socketOpener = Effect.gen(function* () {
     registry,
     rooms: yield* Rooms,
     policy: yield* SocketPolicy,
-    clock: yield* Clock.Clock
+    clock: yield* Clock.Clock,
+    debugs: LogLevel.isLessThanOrEqualTo(yield* References.MinimumLogLevel, "Debug")
   }
-  return (principal: SessionPrincipal, opener: Opener): Effect.Effect<(wire: Wire) => void> =>
-    Effect.map(ice.forUser(principal.user.id), ({ servers }) => {
-      const iceServers = servers.map(toIceServer)
-      const expiresAt = instantIn(service.clock, principal.expiresIn)
-      return (wire) => {
-        const connection = registry.add(principal, wire)
-        wire.listen(new Served(service, connection, wire, opener))
-        connection.send({
-          type: "ready",
-          payload: {
-            connection_id: connection.id,
-            user: toUser(principal.user),
-            session_id: principal.sessionId,
-            expires_at: expiresAt,
-            ice_servers: iceServers
-          }
-        })
+  return (principal: SessionPrincipal, opener: Opener) => (wire: Wire): void => {
+    const connection = registry.add(principal, wire)
+    wire.listen(new Served(service, connection, wire, opener))
+    connection.send({
+      type: "ready",
+      payload: {
+        connection_id: connection.id,
+        user: toUser(principal.user),
+        session_id: principal.sessionId,
+        expires_at: instantIn(service.clock, principal.expiresIn),
+        ice_servers: ice.forUser(principal.user.id).servers.map(toIceServer)
       }
     })
+  }
 })
 
 type Needs = Effect.Services<NonNullable<Rest>>
@@ -70,6 +66,8 @@ interface Service {
   readonly rooms: Rooms["Service"]
   readonly policy: SocketPolicy
   readonly clock: Clock.Clock
+  /** Whether anybody reads what is logged for debugging. */
+  readonly debugs: boolean
 }
 
 /** Characters of which each counts as a frame. */
@@ -124,10 +122,9 @@ class Served implements WireListener {
   }
 
   gone(code: number): void {
-    this.#run(Effect.suspend(() => {
-      this.#service.registry.remove(this.#connection)
-      return Effect.annotateLogs(Effect.logDebug("Socket gone"), { code })
-    }))
+    const removed = Result.try(() => this.#service.registry.remove(this.#connection))
+    if (Result.isFailure(removed)) this.#run(Effect.logError("A socket's end was not heard", removed.failure))
+    if (this.#service.debugs) this.#run(Effect.annotateLogs(Effect.logDebug("Socket gone"), { code }))
     // Only now, or what waits would be answered next.
     this.#answering?.interruptUnsafe()
   }

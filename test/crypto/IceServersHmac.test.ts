@@ -10,7 +10,7 @@ const iceServers = [{ urls: ["stun:stun.example"] }]
 const urls = ["turn:turn.example?transport=udp", "turns:turn.example"]
 const turn = Option.some({ urls, secret: Redacted.make("north"), ttl: Duration.minutes(10) })
 
-const forUser = (id: number) => Effect.flatMap(IceServers, (ice) => ice.forUser(id as UserId))
+const forUser = (id: number) => Effect.map(IceServers, (ice) => ice.forUser(id as UserId))
 
 describe("IceServersHmac", () => {
   it.effect("gives each user a name that ends, and the HMAC-SHA1 of it", () =>

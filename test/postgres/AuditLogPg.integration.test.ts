@@ -103,12 +103,12 @@ layer(World.layer(), { timeout: "60 seconds" })("AuditLogPg", (it) => {
       const log = yield* AuditLog
       const [one, other] = [tenant(), tenant()]
       for (let round = 0; round < 40; round++) {
-        yield* log.countSocket(one)
-        yield* log.countSocket(one)
+        log.countSocket(one)
+        log.countSocket(one)
         const writing = yield* Effect.forkChild(log.list(one, { limit: 1 }))
         for (let breath = 0; breath < round; breath++) yield* Effect.yieldNow
-        yield* log.countSocket(other)
-        yield* log.countSocket(one)
+        log.countSocket(other)
+        log.countSocket(one)
         yield* Fiber.join(writing)
       }
       const sockets = yield* Effect.forEach(

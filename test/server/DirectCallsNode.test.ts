@@ -23,7 +23,7 @@ const stores = (rotate: Effect.Effect<never>) =>
     Layer.mock(TokenStore, { rotate: () => rotate }),
     Layer.mock(RateLimits, { check: () => Effect.void }),
     Layer.mock(ApiKeyRepository, {}),
-    Layer.mock(AuditLog, {}),
+    Layer.mock(AuditLog, { countSocket: () => {} }),
     Layer.mock(PasswordHasher, { needsRehash: () => false }),
     Layer.mock(UserRepository, {}),
     EventBus.layerMemory,

@@ -28,7 +28,7 @@ const turn = Effect.callback<void>((resume) => {
 describe("TurnWrites", () => {
   it.live("lets what a connection is told in a turn leave by one write, in order, when the turn ends", () =>
     Effect.gen(function* () {
-      const write = makeTurnWrites()
+      const { write } = makeTurnWrites()
       const [ann, bob] = [connection(), connection()]
       for (const text of ["a", "b", "c"]) {
         write(ann.duplex, Buffer.from(text))
@@ -44,7 +44,7 @@ describe("TurnWrites", () => {
 
   it.live("holds back neither much for one connection nor many connections", () =>
     Effect.gen(function* () {
-      const write = makeTurnWrites()
+      const { write } = makeTurnWrites()
       const { duplex, writes } = connection()
       write(duplex, Buffer.from("first "))
       write(duplex, Buffer.alloc(16 * 1024, "x"))
@@ -61,7 +61,7 @@ describe("TurnWrites", () => {
 
   it.live("does not mind a connection that goes or ends within the turn", () =>
     Effect.gen(function* () {
-      const write = makeTurnWrites()
+      const { write } = makeTurnWrites()
       const [gone, ended, other] = [connection(), connection(), connection()]
       for (const { duplex } of [gone, ended, other]) write(duplex, Buffer.from("hello"))
       gone.duplex.destroy()

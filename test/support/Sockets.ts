@@ -24,7 +24,7 @@ export const emptyRooms = (overrides: Partial<Pick<Rooms["Service"], "join">> = 
 export const noRooms = Layer.mergeAll(
   emptyRooms(),
   Layer.mock(ChannelRepository, {}),
-  Layer.mock(AuditLog, {}),
+  Layer.mock(AuditLog, { countSocket: () => {} }),
   RoomBus.layerMemory
 )
 
@@ -95,8 +95,7 @@ export const fakeSocket = ({ answersClose = true, onWrite = () => undefined }: {
 export const openSocket = Effect.fnUntraced(function* (whom: SessionPrincipal, wire: Wire) {
   const opener = yield* socketOpener
   const caller = { address: "192.0.2.1", userAgent: "test", patience: undefined }
-  const open = yield* opener(whom, { caller, requestId: "test" })
-  open(wire)
+  opener(whom, { caller, requestId: "test" })(wire)
 })
 
 /** For sockets of which nobody asks how their calls connect. */

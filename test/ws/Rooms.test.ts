@@ -144,7 +144,7 @@ const makeWorld = Effect.gen(function* () {
         noIceServers,
         EventBus.layerMemory,
         RoomBus.layerMemory,
-        Layer.mock(AuditLog, {}),
+        Layer.mock(AuditLog, { countSocket: () => {} }),
         Layer.effect(SocketPolicy, Effect.map(SocketPolicy, (policy) => ({ ...policy, drainOver: Duration.zero })))
       ))
     )

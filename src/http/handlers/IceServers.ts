@@ -11,7 +11,7 @@ export const iceServersLayer = HttpApiBuilder.group(Api, "iceServers", (handlers
     list: Effect.fnUntraced(function* () {
       const { user } = yield* CurrentSession
       const ice = yield* IceServers
-      const { expiresIn, servers } = yield* ice.forUser(user.id)
+      const { expiresIn, servers } = ice.forUser(user.id)
       return { ice_servers: servers.map(toIceServer), expires_in: expiresIn }
     })
   }))
