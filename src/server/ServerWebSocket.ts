@@ -154,7 +154,7 @@ export const serverWebSockets: Effect.Effect<Upgrade, never, Scope.Scope> = Effe
   } as NodeWS.ServerOptions)
   return (request, socket, head, use) => {
     // The answer and the first frame leave in one packet.
-    turn.hold(socket)
+    turn.holdForHandshake(socket)
     sockets.handleUpgrade(request, socket, head, (opened) => use((opened as unknown as ServerWebSocket).over(socket)))
   }
 })

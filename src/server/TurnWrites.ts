@@ -6,46 +6,66 @@ import type { Duplex } from "node:stream"
 const maxBytes = 16 * 1024
 const maxConnections = 64
 
+/** For how many turns answers to handshakes may wait for those that come after them. */
+const handshakeTurns = 4
+
 export interface TurnWrites {
-  /** What is written to the connection from now on, by whomever, waits for the end of the turn. */
-  readonly hold: (connection: Duplex) => void
   readonly write: (connection: Duplex, chunk: Buffer) => void
+  /**
+   * What is written to the connection from now on waits too. Of those that ask to be let in the runtime accepts one a turn;
+   * so, as long as each turn brings another, the answers of some turns leave together.
+   */
+  readonly holdForHandshake: (connection: Duplex) => void
 }
 
-export const makeTurnWrites = (): TurnWrites => {
-  let corked: Array<Duplex> = []
-  let turnEnds = false
+/** Holds connections until their turn ends; or, while each turn brings more of them, `maxTurns` end. */
+const makeHold = (maxTurns: number): (connection: Duplex) => void => {
+  let held: Array<Duplex> = []
+  /** Of these, those of turns before. */
+  let earlier = 0
+  let turns = 0
 
   const release = (): void => {
-    const connections = corked
-    corked = []
+    const connections = held
+    held = []
+    earlier = 0
     for (const connection of connections) connection.uncork()
   }
 
   const endTurn = (): void => {
-    turnEnds = false
-    release()
+    if (turns < maxTurns && held.length > earlier) {
+      earlier = held.length
+      turns++
+      setImmediate(endTurn)
+    } else {
+      turns = 0
+      release()
+    }
   }
 
-  const hold = (connection: Duplex): void => {
-    if (connection.writableCorked > 0) return
+  return (connection) => {
+    if (held.length === maxConnections) release()
     connection.cork()
-    if (corked.push(connection) === maxConnections) release()
-    else if (!turnEnds) {
-      turnEnds = true
+    held.push(connection)
+    if (turns === 0) {
+      turns = 1
       setImmediate(endTurn)
     }
   }
+}
 
-  const write = (connection: Duplex, chunk: Buffer): void => {
-    if (connection.writableLength + chunk.length < maxBytes) {
-      hold(connection)
-      connection.write(chunk)
-    } else {
-      connection.write(chunk)
-      connection.uncork()
-    }
+export const makeTurnWrites = (): TurnWrites => {
+  const hold = makeHold(1)
+  return {
+    write: (connection, chunk) => {
+      if (connection.writableLength + chunk.length < maxBytes) {
+        if (connection.writableCorked === 0) hold(connection)
+        connection.write(chunk)
+      } else {
+        connection.write(chunk)
+        connection.uncork()
+      }
+    },
+    holdForHandshake: makeHold(handshakeTurns)
   }
-
-  return { hold, write }
 }

@@ -59,6 +59,37 @@ describe("TurnWrites", () => {
       assert.strictEqual(writes.at(-1), "last")
     }))
 
+  it.live("lets answers to handshakes leave together while each turn brings another, some turns late at the most", () =>
+    Effect.gen(function* () {
+      const { holdForHandshake, write } = makeTurnWrites()
+      const opened: Array<ReturnType<typeof connection>> = []
+      const open = () => {
+        const next = connection()
+        opened.push(next)
+        holdForHandshake(next.duplex)
+        next.duplex.write("101 ")
+        write(next.duplex, Buffer.from("ready"))
+      }
+      const answered = () => opened.filter(({ writes }) => writes.join() === "101 ready").length
+      const atTheEnd: Array<number> = []
+      for (let count = 0; count < 4; count++) {
+        open()
+        yield* turn
+        atTheEnd.push(answered())
+      }
+      assert.deepStrictEqual(atTheEnd, [0, 0, 0, 4])
+      open()
+      yield* turn
+      assert.strictEqual(answered(), 4)
+      yield* turn
+      assert.strictEqual(answered(), 5)
+      for (let count = 0; count < 100; count++) open()
+      assert.isAbove(answered(), 5)
+      yield* turn
+      yield* turn
+      assert.strictEqual(answered(), 105)
+    }))
+
   it.live("does not mind a connection that goes or ends within the turn", () =>
     Effect.gen(function* () {
       const { write } = makeTurnWrites()
