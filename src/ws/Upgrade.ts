@@ -41,19 +41,23 @@ export const socketOpener = Effect.gen(function* () {
     clock: yield* Clock.Clock,
     debugs: LogLevel.isLessThanOrEqualTo(yield* References.MinimumLogLevel, "Debug")
   }
-  return (principal: SessionPrincipal, opener: Opener) => (wire: Wire): void => {
-    const connection = registry.add(principal, wire)
-    wire.listen(new Served(service, connection, wire, opener))
-    connection.send({
-      type: "ready",
-      payload: {
-        connection_id: connection.id,
-        user: toUser(principal.user),
-        session_id: principal.sessionId,
-        expires_at: instantIn(service.clock, principal.expiresIn),
-        ice_servers: ice.forUser(principal.user.id).servers.map(toIceServer)
-      }
-    })
+  return (principal: SessionPrincipal, opener: Opener) => {
+    const iceServers = ice.forUser(principal.user.id).servers.map(toIceServer)
+    const expiresAt = instantIn(service.clock, principal.expiresIn)
+    return (wire: Wire): void => {
+      const connection = registry.add(principal, wire)
+      wire.listen(new Served(service, connection, wire, opener))
+      connection.send({
+        type: "ready",
+        payload: {
+          connection_id: connection.id,
+          user: toUser(principal.user),
+          session_id: principal.sessionId,
+          expires_at: expiresAt,
+          ice_servers: iceServers
+        }
+      })
+    }
   }
 })
 
