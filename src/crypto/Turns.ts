@@ -103,13 +103,12 @@ export const makeTurns = <W, A, E>(
       waiting++
     }
 
-    /** Whether it was still waiting. */
-    const leave = (owner: string, turn: Waiting<W, A, E>): boolean => {
+    /** If it still waits. */
+    const leave = (owner: string, turn: Waiting<W, A, E>): void => {
       const ofOwner = owners.get(owner)
-      if (ofOwner === undefined || !ofOwner.delete(turn)) return false
+      if (ofOwner === undefined || !ofOwner.delete(turn)) return
       if (ofOwner.size === 0) owners.delete(owner)
       waiting--
-      return true
     }
 
     const sendAway = (owner: string, turn: Waiting<W, A, E>): void => {
@@ -204,8 +203,6 @@ export const makeTurns = <W, A, E>(
         enter(owner, turn)
         callAll()
         if (waiting > 0) watch ??= run(sendAwayInTime)
-        return Effect.sync(() => {
-          leave(owner, turn)
-        })
+        return Effect.sync(() => leave(owner, turn))
       })
   })

@@ -6,19 +6,19 @@ import type { Duplex } from "node:stream"
 const maxBytes = 16 * 1024
 const maxConnections = 64
 
-/** For how many turns answers to handshakes may wait for those that come after them. */
+/** How many turns may end before an answer to a handshake leaves. */
 const handshakeTurns = 4
 
 export interface TurnWrites {
   readonly write: (connection: Duplex, chunk: Buffer) => void
   /**
-   * What is written to the connection from now on waits too. Of those that ask to be let in the runtime accepts one a turn;
-   * so, as long as each turn brings another, the answers of some turns leave together.
+   * What is written to the connection from now on waits until a turn has brought no other handshake: the runtime accepts one
+   * connection a turn, so that those of a rush come turn after turn. One that comes alone waits for the end of the next turn.
    */
   readonly holdForHandshake: (connection: Duplex) => void
 }
 
-/** Holds connections until their turn ends; or, while each turn brings more of them, `maxTurns` end. */
+/** Holds connections until a turn that brought no more of them, or the `maxTurns`th turn, ends. */
 const makeHold = (maxTurns: number): (connection: Duplex) => void => {
   let held: Array<Duplex> = []
   /** Of these, those of turns before. */

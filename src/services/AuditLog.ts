@@ -11,7 +11,7 @@ export class AuditLog extends Context.Service<AuditLog, {
    * delays nor fails.
    */
   readonly record: (event: AuditEvent) => Effect.Effect<void>
-  /** Counts a socket that was opened, at once. */
+  /** Counts a socket that was opened. At once, since a handshake is answered in its turn; written as events are. */
   readonly countSocket: (tenantId: TenantId) => void
   /** Newest first, with everything that this instance has recorded; `before` is the last id of the page before. */
   readonly list: (

@@ -110,8 +110,9 @@ export const doorLayer = Layer.effectDiscard(Effect.gen(function* () {
   const context = yield* Effect.context<Effect.Services<ReturnType<typeof admit>>>()
 
   const open = (offer: Offer, principal: SessionPrincipal): void => {
+    const use = openSocket(principal, { caller: offer.caller, requestId: offer.requestId })
     audit.countSocket(principal.tenantId)
-    offer.accept(openSocket(principal, { caller: offer.caller, requestId: offer.requestId }))
+    offer.accept(use)
   }
 
   /** Whether it was accepted. */

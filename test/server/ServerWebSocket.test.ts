@@ -3,8 +3,9 @@
 import * as NodeWS from "@effect/platform-node/NodeWS"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Layer, Metric, Option, Scheduler } from "effect"
-import { createServer, type Server } from "node:http"
-import { connect, type Socket as TcpSocket } from "node:net"
+import { createServer, IncomingMessage, type Server } from "node:http"
+import { connect, Socket as TcpSocket } from "node:net"
+import { Duplex } from "node:stream"
 import { socketCloses } from "../../src/Metrics.ts"
 import { serverWebSockets } from "../../src/server/ServerWebSocket.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
@@ -137,6 +138,40 @@ const ping = JSON.stringify({ type: "ping", id: "p" })
 const pong = { type: "pong", payload: {}, id: "p" }
 
 describe("ServerWebSocket", () => {
+  it.live("answers a handshake and says the first frame by one write", () =>
+    Effect.gen(function* () {
+      const upgrade = yield* serverWebSockets
+      const writes: Array<string> = []
+      const connection = new Duplex({
+        read: () => {},
+        write: (chunk, _, done) => {
+          writes.push(String(chunk))
+          done()
+        },
+        writev: (chunks, done) => {
+          writes.push(chunks.map(({ chunk }) => String(chunk)).join(""))
+          done()
+        }
+      })
+      const request = new IncomingMessage(new TcpSocket())
+      request.method = "GET"
+      request.headers = {
+        upgrade: "websocket",
+        connection: "Upgrade",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="
+      }
+      upgrade(request, connection, Buffer.alloc(0), (wire) => wire.send("ready"))
+      assert.deepStrictEqual(writes, [])
+      const turn = Effect.callback<void>((resume) => {
+        setImmediate(() => resume(Effect.void))
+      })
+      yield* turn
+      yield* turn
+      assert.strictEqual(writes.length, 1)
+      assert.match(writes[0]!, /^HTTP\/1\.1 101 [^]*\r\n\r\n[^]*ready$/)
+    }))
+
   it.live("keeps a client that answers its pings, however many there are", () =>
     Effect.gen(function* () {
       const port = yield* start({ pingEvery: Duration.millis(20) })

@@ -1,6 +1,19 @@
 // What a client hears for what it sends, from `ready` to the close.
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Fiber, Layer, Option, Predicate, Redacted, Schema } from "effect"
+import {
+  Context,
+  Deferred,
+  Duration,
+  Effect,
+  Fiber,
+  Layer,
+  Logger,
+  Option,
+  Predicate,
+  Redacted,
+  References,
+  Schema
+} from "effect"
 import { TestClock } from "effect/testing"
 import { ServerFrame } from "../../src/api/Frames.ts"
 import * as IceServersHmac from "../../src/crypto/IceServersHmac.ts"
@@ -132,6 +145,27 @@ describe("Upgrade.openSocket", () => {
       yield* receive(ping())
       yield* Fiber.join(fiber)
       assert.deepStrictEqual((yield* rest).at(-1), { code: 1011, reason: "internal_error" })
+    }))
+
+  it.effect("logs the bug that a client's going meets, and for debugging that it went", () =>
+    Effect.gen(function* () {
+      const logged: Array<unknown> = []
+      const rooms = emptyRooms({
+        join: (connection) =>
+          Effect.sync(() => {
+            connection.whenClosed = () => {
+              throw new Error("a bug")
+            }
+          })
+      })
+      const { fiber, hangUp, receive } = yield* connect({}, rooms).pipe(
+        Effect.provide(Logger.layer([Logger.make(({ message }) => logged.push(message))])),
+        Effect.provideService(References.MinimumLogLevel, "Debug")
+      )
+      yield* receive(join)
+      yield* hangUp
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(logged, [["A socket's end was not heard", new Error("a bug")], ["Socket gone"]])
     }))
 
   it.effect("lets go of a client that talks on after its close, and answers it nothing", () =>
