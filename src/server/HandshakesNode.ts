@@ -71,6 +71,8 @@ export const layer = (server: Server) =>
             upgrade(request, socket, head, use)
           },
           decline: () => {
+            // Answered already, it met a bug: as a request it is only logged.
+            if (!waits) socket.destroy()
             answered()
             // Nobody is there for it once the server has let go of its routes.
             if (!decline()) socket.destroy()

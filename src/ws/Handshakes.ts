@@ -4,7 +4,7 @@ import type { Caller } from "../services/Caller.ts"
 import type { Presentation } from "./Handshake.ts"
 import type { Wire } from "./Wire.ts"
 
-/** A handshake that waits for its answer: one of `accept` and `decline`, once. */
+/** A handshake that waits for its answer: one of `accept` and `decline`, once; `decline` after an `accept` that failed. */
 export interface Offer extends Presentation {
   /** What an HTTP request calls its `source`. */
   readonly source: object

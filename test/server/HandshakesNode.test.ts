@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Queue } from "effect"
 import { createServer, type Server } from "node:http"
 import { connect, type Socket } from "node:net"
+import type { Duplex } from "node:stream"
 import { RequestIds } from "../../src/http/RequestIds.ts"
 import * as HandshakesNode from "../../src/server/HandshakesNode.ts"
 import { Handshakes, type Offer } from "../../src/ws/Handshakes.ts"
@@ -10,7 +11,12 @@ import { Handshakes, type Offer } from "../../src/ws/Handshakes.ts"
 const request = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 
-/** `knock` sends a handshake, and answers its offer and the server's end of its connection. */
+const errorListeners = (socket: Duplex) => socket.listenerCount("error")
+
+/**
+ * `knock` sends a handshake, and answers its offer and the server's end of its connection. `declined` became requests, with
+ * so many listeners for errors left.
+ */
 const start = Effect.gen(function* () {
   const server = yield* Effect.acquireRelease(
     Effect.callback<Server>((resume) => {
@@ -19,7 +25,13 @@ const start = Effect.gen(function* () {
     (server) => Effect.sync(() => server.close())
   )
   // Without a listener of its own it would take a handshake for a request.
-  server.on("upgrade", (_, socket) => socket.destroy())
+  const declined: Array<Duplex> = []
+  const listening: Array<number> = []
+  server.on("upgrade", (_, socket) => {
+    declined.push(socket)
+    listening.push(errorListeners(socket))
+    socket.on("error", () => {}).end("HTTP/1.1 500 Internal Server Error\r\n\r\n")
+  })
   const connections = yield* Queue.unbounded<Socket>()
   server.on("connection", (socket) => Queue.offerUnsafe(connections, socket))
   const context = yield* Layer.build(HandshakesNode.layer(server).pipe(Layer.provide(RequestIds.layer)))
@@ -44,10 +56,8 @@ const start = Effect.gen(function* () {
       Queue.offerUnsafe(offers, offer)
     }
   }
-  return { atOnce, knock }
+  return { atOnce, knock, declined, listening }
 })
-
-const errorListeners = (socket: Socket) => socket.listenerCount("error")
 
 describe("HandshakesNode", () => {
   it.live("bears a client that is gone before it is answered", () =>
@@ -70,9 +80,34 @@ describe("HandshakesNode", () => {
       assert.isFalse(used)
     }))
 
+  it.live("writes nothing into a socket whose opening failed, and cuts it", () =>
+    Effect.gen(function* () {
+      const { atOnce, declined, knock } = yield* start
+      atOnce((offer) => {
+        try {
+          offer.accept(() => {
+            throw new Error("a bug")
+          })
+        } catch {
+          offer.decline()
+        }
+      })
+      const { client, socket } = yield* knock
+      assert.isTrue(socket.destroyed)
+      assert.deepStrictEqual(declined, [socket])
+      let heard = ""
+      client.on("data", (data) => {
+        heard += String(data)
+      })
+      yield* Effect.callback<void>((resume) => {
+        client.on("close", () => resume(Effect.void))
+      })
+      assert.strictEqual(heard, "")
+    }))
+
   it.live("leaves nothing of its waiting behind", () =>
     Effect.gen(function* () {
-      const { atOnce, knock } = yield* start
+      const { atOnce, knock, listening } = yield* start
       const late = yield* knock
       late.offer.accept(() => {})
       atOnce((offer) => offer.accept(() => {}))
@@ -80,6 +115,7 @@ describe("HandshakesNode", () => {
       assert.strictEqual(errorListeners(late.socket), 1)
       assert.strictEqual(errorListeners(prompt.socket), 1)
       atOnce((offer) => offer.decline())
-      assert.strictEqual(errorListeners((yield* knock).socket), 0)
+      yield* knock
+      assert.deepStrictEqual(listening, [0])
     }))
 })
