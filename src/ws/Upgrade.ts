@@ -39,7 +39,7 @@ export const socketOpener = Effect.gen(function* () {
     rooms: yield* Rooms,
     policy: yield* SocketPolicy,
     clock: yield* Clock.Clock,
-    debugs: LogLevel.isLessThanOrEqualTo(yield* References.MinimumLogLevel, "Debug")
+    debugs: yield* LogLevel.isEnabled("Debug")
   }
   return (principal: SessionPrincipal, opener: Opener) => {
     const iceServers = ice.forUser(principal.user.id).servers.map(toIceServer)

@@ -5,13 +5,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Layer, Metric, Option, Scheduler } from "effect"
 import { createServer, IncomingMessage, type Server } from "node:http"
 import { connect, Socket as TcpSocket } from "node:net"
-import { Duplex } from "node:stream"
 import { socketCloses } from "../../src/Metrics.ts"
 import { serverWebSockets } from "../../src/server/ServerWebSocket.ts"
 import { EventBus } from "../../src/services/EventBus.ts"
 import { Registry } from "../../src/ws/Registry.ts"
 import { SocketPolicy } from "../../src/ws/SocketPolicy.ts"
 import type { Wire } from "../../src/ws/Wire.ts"
+import { recorder, turn } from "../support/Recorder.ts"
 import { makeSessions, noIceServers, noRooms, openSocket, principal, sessionId } from "../support/Sockets.ts"
 
 /** What serves the socket, instead of the real thing. */
@@ -141,18 +141,7 @@ describe("ServerWebSocket", () => {
   it.live("answers a handshake and says the first frame by one write", () =>
     Effect.gen(function* () {
       const upgrade = yield* serverWebSockets
-      const writes: Array<string> = []
-      const connection = new Duplex({
-        read: () => {},
-        write: (chunk, _, done) => {
-          writes.push(String(chunk))
-          done()
-        },
-        writev: (chunks, done) => {
-          writes.push(chunks.map(({ chunk }) => String(chunk)).join(""))
-          done()
-        }
-      })
+      const { duplex, writes } = recorder()
       const request = new IncomingMessage(new TcpSocket())
       request.method = "GET"
       request.headers = {
@@ -161,11 +150,8 @@ describe("ServerWebSocket", () => {
         "sec-websocket-version": "13",
         "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="
       }
-      upgrade(request, connection, Buffer.alloc(0), (wire) => wire.send("ready"))
+      upgrade(request, duplex, Buffer.alloc(0), (wire) => wire.send("ready"))
       assert.deepStrictEqual(writes, [])
-      const turn = Effect.callback<void>((resume) => {
-        setImmediate(() => resume(Effect.void))
-      })
       yield* turn
       yield* turn
       assert.strictEqual(writes.length, 1)

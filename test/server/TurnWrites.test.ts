@@ -1,35 +1,14 @@
 // When what is written reaches the connection: together at the end of a turn, and at once where it is much.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Duplex } from "node:stream"
 import { makeTurnWrites } from "../../src/server/TurnWrites.ts"
-
-/** A connection that takes everything at once, and each write as text. */
-const connection = () => {
-  const writes: Array<string> = []
-  const duplex = new Duplex({
-    read: () => {},
-    write: (chunk, _, done) => {
-      writes.push(String(chunk))
-      done()
-    },
-    writev: (chunks, done) => {
-      writes.push(chunks.map(({ chunk }) => String(chunk)).join(""))
-      done()
-    }
-  })
-  return { duplex, writes }
-}
-
-const turn = Effect.callback<void>((resume) => {
-  setImmediate(() => resume(Effect.void))
-})
+import { recorder, turn } from "../support/Recorder.ts"
 
 describe("TurnWrites", () => {
   it.live("lets what a connection is told in a turn leave by one write, in order, when the turn ends", () =>
     Effect.gen(function* () {
       const { write } = makeTurnWrites()
-      const [ann, bob] = [connection(), connection()]
+      const [ann, bob] = [recorder(), recorder()]
       for (const text of ["a", "b", "c"]) {
         write(ann.duplex, Buffer.from(text))
         write(bob.duplex, Buffer.from(text.toUpperCase()))
@@ -45,12 +24,12 @@ describe("TurnWrites", () => {
   it.live("holds back neither much for one connection nor many connections", () =>
     Effect.gen(function* () {
       const { write } = makeTurnWrites()
-      const { duplex, writes } = connection()
+      const { duplex, writes } = recorder()
       write(duplex, Buffer.from("first "))
       write(duplex, Buffer.alloc(16 * 1024, "x"))
       assert.deepStrictEqual(writes, [`first ${"x".repeat(16 * 1024)}`])
       write(duplex, Buffer.from("last"))
-      const others = Array.from({ length: 200 }, connection)
+      const others = Array.from({ length: 200 }, recorder)
       for (const other of others) write(other.duplex, Buffer.from("hello"))
       const waiting = others.filter((other) => other.writes.length === 0).length
       assert.isBelow(waiting, 64)
@@ -62,9 +41,9 @@ describe("TurnWrites", () => {
   it.live("lets answers to handshakes leave together while each turn brings another, some turns late at the most", () =>
     Effect.gen(function* () {
       const { holdForHandshake, write } = makeTurnWrites()
-      const opened: Array<ReturnType<typeof connection>> = []
+      const opened: Array<ReturnType<typeof recorder>> = []
       const open = () => {
-        const next = connection()
+        const next = recorder()
         opened.push(next)
         holdForHandshake(next.duplex)
         next.duplex.write("101 ")
@@ -93,7 +72,7 @@ describe("TurnWrites", () => {
   it.live("does not mind a connection that goes or ends within the turn", () =>
     Effect.gen(function* () {
       const { write } = makeTurnWrites()
-      const [gone, ended, other] = [connection(), connection(), connection()]
+      const [gone, ended, other] = [recorder(), recorder(), recorder()]
       for (const { duplex } of [gone, ended, other]) write(duplex, Buffer.from("hello"))
       gone.duplex.destroy()
       ended.duplex.end()
