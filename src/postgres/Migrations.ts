@@ -8,6 +8,7 @@ import upkeep from "./migrations/0004_upkeep.ts"
 import events from "./migrations/0005_events.ts"
 import voiceRooms from "./migrations/0006_voice_rooms.ts"
 import tickets from "./migrations/0007_tickets.ts"
+import newUsers from "./migrations/0008_new_users.ts"
 
 export const run = Migrator.make({})({
   table: "roomkey_migrations",
@@ -18,6 +19,7 @@ export const run = Migrator.make({})({
     "0004_upkeep": upkeep,
     "0005_events": events,
     "0006_voice_rooms": voiceRooms,
-    "0007_tickets": tickets
+    "0007_tickets": tickets,
+    "0008_new_users": newUsers
   })
 })

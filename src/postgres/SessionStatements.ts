@@ -164,27 +164,25 @@ export const openManyStatement = `${signInCalls}, admitted as materialized (
  * statements of its own; should somebody hold the lock of a user just made, that one is there, and is signed in by those.
  * $1-$5 as `openManyStatement`.
  */
-export const openManyNewStatement = `${signInCalls}, free as materialized (
+export const openManyNewStatement = `${signInCalls}, valid as materialized (
   select call.* from ${callsWithKey}
   where not exists (
-    select from users where users.tenant_id = call.tenant_id and users.username = call.username offset 0
-  ) and not exists (
-    select from users where users.tenant_id = call.tenant_id and users.custom_id = call.custom_id offset 0
-  ) and not exists (
     select from call other
     where other.tenant_id = call.tenant_id and other.custom_id = call.custom_id and other.ordinality < call.ordinality
   )
 ), held as materialized (
-  select * from free
+  select * from valid
   where pg_try_advisory_xact_lock(${nameLock("tenant_id", "username")})
     and (custom_id is null or pg_try_advisory_xact_lock(${customIdLock("tenant_id", "custom_id")}))
+), free as materialized (
+  select * from held where nobody_has(tenant_id, username, custom_id)
 ), created as (
   insert into users (tenant_id, username, custom_id, picture_url, metadata)
-  select tenant_id, username, custom_id, picture_url, metadata from held
+  select tenant_id, username, custom_id, picture_url, metadata from free
   on conflict do nothing
   returning id, tenant_id, username
 ), admitted as materialized (
-  select held.*, created.id as user_id from created join held using (tenant_id, username)
+  select free.*, created.id as user_id from created join free using (tenant_id, username)
 ), ${openAdmitted("null")}`
 
 /** Sign-in by user id. $1-$9 as `openParameters`, $10 tenant, $11 user, $12 the password hash that was verified. */

@@ -369,6 +369,32 @@ layer(World.layer(), { timeout: "60 seconds" })("TokenStorePg", (it) => {
   )
 
   it.effect.skipIf(oneConnection)(
+    "burns no id of a user that somebody made while the statement ran",
+    () =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient
+        const codec = yield* TokenCodec
+        const { apiKey, id } = yield* World.makeTenant()
+        const api_key_id = Option.getOrThrow(codec.parseApiKey(apiKey)).id
+        const make = (name: string) =>
+          `insert into users (tenant_id, username) values (${id}, '${name}') returning id::int`
+        const release = yield* holding(make("ada"))
+        const calls = ["ada", "bob"].map((username) => ({ ...newSession(), tenant_id: id, api_key_id, username }))
+        const opened = yield* sql.unsafe("set local lock_timeout = 0").pipe(
+          Effect.andThen(openNew(calls)),
+          sql.withTransaction,
+          Effect.forkChild({ startImmediately: true })
+        )
+        yield* waiting(1)
+        const [bob] = yield* sql.unsafe<{ id: number }>(make("bob"))
+        yield* release
+        assert.deepEqual(yield* Fiber.join(opened), [])
+        const { user } = yield* World.signIn(apiKey, "eve")
+        assert.strictEqual(user.id, bob!.id + 1)
+      })
+  )
+
+  it.effect.skipIf(oneConnection)(
     "signs in the user that somebody has just made by another way",
     () =>
       Effect.gen(function* () {
