@@ -1,7 +1,7 @@
 // The stores as they are, and a memory of the sessions that they read. Whatever may change a session, or the user or tenant
 // that is read with it, goes through here and makes the memory forget, whether or not it is known to have succeeded; but
 // for a sign-in that nobody had an answer to, whose evictions and changes are heard of like those of another instance.
-import { Clock, Context, Duration, Effect, Layer, Option } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option, Queue } from "effect"
 import type { SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import { SessionPolicy, type SessionRecord } from "../domain/Session.ts"
 import { EventBus, maxLag } from "../services/EventBus.ts"
@@ -12,6 +12,9 @@ import { UserRepository } from "../services/UserRepository.ts"
 import { SessionMemory } from "./SessionMemory.ts"
 
 const maxReadings = 10_000
+
+/** Sessions that are read again by one statement: more of them would keep everybody else waiting while they come in. */
+const readAgainAtOnce = 32
 
 /** Characters of metadata; with more of it a session is read each time. */
 const maxMetadata = 2048
@@ -32,9 +35,11 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
     const bus = yield* EventBus
     const clock = yield* Clock.Clock
     const { refreshGrace } = yield* SessionPolicy
+    const aging = yield* Queue.unbounded<SessionId>()
     const memory = new SessionMemory({
       maxReadings,
-      believedFor: Math.min(longest, Duration.toMillis(refreshGrace) + maxLag)
+      believedFor: Math.min(longest, Duration.toMillis(refreshGrace) + maxLag),
+      onAging: (id) => Queue.offerUnsafe(aging, id)
     })
 
     const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -54,21 +59,36 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
       }
     })
 
+    const remembering = <E>(read: Effect.Effect<ReadonlyArray<SessionRecord>, E>) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => {
+          memory.begun()
+          return moment()
+        }),
+        (asked) =>
+          Effect.tap(read, (records) =>
+            Effect.sync(() => {
+              for (const record of records) if (isSmall(record)) memory.remember(record, asked, millis())
+            })),
+        () => Effect.sync(() => memory.ended())
+      )
+
+    // What is not read again is waited for by whoever asks for it next.
+    yield* Queue.takeBetween(aging, 1, readAgainAtOnce).pipe(
+      Effect.flatMap((ids) => remembering(store.findAll(ids))),
+      Effect.ignore,
+      Effect.catchDefect((defect) => Effect.logError("Sessions not read again", defect)),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
     return Context.make(RecentSessions, { recall: (id) => memory.recall(id, moment()) }).pipe(
       Context.add(TokenStore, {
         ...store,
         find: (id) =>
-          Effect.acquireUseRelease(
-            Effect.sync(() => {
-              memory.begun()
-              return moment()
-            }),
-            (asked) =>
-              Effect.map(store.find(id), (found) => {
-                if (Option.isSome(found) && isSmall(found.value)) memory.remember(found.value, asked, millis())
-                return found
-              }),
-            () => Effect.sync(() => memory.ended())
+          Effect.map(
+            remembering(Effect.map(store.find(id), Option.toArray)),
+            ([found]) => Option.fromUndefinedOr(found)
           ),
         openForProfile: (tenantId, apiKeyId, profile, tokens) =>
           Effect.map(store.openForProfile(tenantId, apiKeyId, profile, tokens), (opened) => {

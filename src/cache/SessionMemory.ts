@@ -10,12 +10,18 @@
 //    nothing is served from memory while they cannot be heard.
 // 4. A reading that took long does not count: what it contradicts may be forgotten itself.
 //
+// Late in its time it says that it ages, so that it can be replaced before it counts no longer: who is asked for all the
+// time is never waited for.
+//
 // Pure: time and epoch are arguments.
 import type { SessionId, TenantId, UserId } from "../domain/Ids.ts"
 import type { SessionRecord } from "../domain/Session.ts"
 
 /** Milliseconds that a reading may take. */
 export const maxPatience = 5000
+
+/** The part of its time after which a reading ages. */
+const youth = 0.75
 
 /** What is known at a moment: milliseconds of a clock that never goes back, and the epoch of `EventBus.hearing`. */
 export interface Moment {
@@ -25,11 +31,14 @@ export interface Moment {
 
 interface Reading extends Moment {
   readonly record: SessionRecord
+  /** Whether that was said. */
+  ages: boolean
 }
 
 export class SessionMemory {
   readonly #maxReadings: number
   readonly #believedFor: number
+  readonly #onAging: (id: SessionId) => void
   /** As they came in, oldest first. */
   readonly #readings = new Map<SessionId, Reading>()
   readonly #sessionsOf = new Map<UserId, Set<SessionId>>()
@@ -40,10 +49,15 @@ export class SessionMemory {
   /** When one was last forgotten. */
   #tenantForgottenAt = -Infinity
 
-  /** `believedFor`: milliseconds. */
-  constructor(options: { readonly maxReadings: number; readonly believedFor: number }) {
+  /** `believedFor`: milliseconds. `onAging` is called once for a reading that is recalled late in its time. */
+  constructor(options: {
+    readonly maxReadings: number
+    readonly believedFor: number
+    readonly onAging: (id: SessionId) => void
+  }) {
     this.#maxReadings = options.maxReadings
     this.#believedFor = options.believedFor
+    this.#onAging = options.onAging
   }
 
   /** A record is going to be asked for; it is `ended` whatever comes of it. */
@@ -62,7 +76,7 @@ export class SessionMemory {
     const known = this.#readings.get(record.id)
     if (known !== undefined && known.at > asked.at) return
     this.#readings.delete(record.id)
-    this.#readings.set(record.id, { ...asked, record })
+    this.#readings.set(record.id, { ...asked, record, ages: false })
     const sessions = this.#sessionsOf.get(record.user.id)
     if (sessions === undefined) this.#sessionsOf.set(record.user.id, new Set([record.id]))
     else sessions.add(record.id)
@@ -77,7 +91,12 @@ export class SessionMemory {
     const reading = this.#readings.get(id)
     if (reading === undefined || now.epoch === undefined || reading.epoch !== now.epoch) return undefined
     const age = now.at - reading.at
-    return age < this.#believedFor ? aged(reading.record, age / 1000) : undefined
+    if (age >= this.#believedFor) return undefined
+    if (!reading.ages && age >= this.#believedFor * youth) {
+      reading.ages = true
+      this.#onAging(id)
+    }
+    return aged(reading.record, age / 1000)
   }
 
   /** What was asked for until now of these sessions, or of any session of these users. */

@@ -2,11 +2,11 @@
 // statements notify: each answers like the plain stores for what it did itself, and for what the other did within a second.
 import { PgClient } from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
-import { Arbitrary, Context, Effect, Fiber, Latch, Layer, Result, Schema } from "effect"
+import { Arbitrary, Context, Duration, Effect, Fiber, Latch, Layer, Result, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as RememberingStores from "../../src/cache/RememberingStores.ts"
 import { Event } from "../../src/domain/Event.ts"
-import type { SignedIn } from "../../src/domain/Session.ts"
+import { SessionPolicy, type SignedIn } from "../../src/domain/Session.ts"
 import { authenticate } from "../../src/flows/sessions/Authenticate.ts"
 import { logout } from "../../src/flows/sessions/Logout.ts"
 import { refreshSession } from "../../src/flows/sessions/RefreshSession.ts"
@@ -16,7 +16,7 @@ import { changeUser } from "../../src/flows/users/ChangeUser.ts"
 import { eraseUser } from "../../src/flows/users/EraseUser.ts"
 import * as EventBusPg from "../../src/postgres/EventBusPg.ts"
 import { PictureUrl } from "../../src/domain/User.ts"
-import { EventBus } from "../../src/services/EventBus.ts"
+import { EventBus, maxLag } from "../../src/services/EventBus.ts"
 import { RecentSessions } from "../../src/services/RecentSessions.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
 import { UserRepository } from "../../src/services/UserRepository.ts"
@@ -242,6 +242,44 @@ layer(World.layer(), { timeout: "120 seconds" })("RememberingStores", (it) => {
         yield* TestClock.adjust(1)
         yield* store.find(sessionId)
         assert.isDefined(recall(sessionId))
+      }).pipe(on(context))
+    }).pipe(Effect.scoped))
+
+  it.effect("reads together, before they count no longer, the sessions that are still asked for", () =>
+    Effect.gen(function* () {
+      const { apiKey } = yield* World.makeTenant()
+      const signedIn = yield* Effect.forEach(["ada", "bob", "eve"], (name) => World.signIn(apiKey, name))
+      const ids = signedIn.map(({ sessionId }) => sessionId)
+      const plain = yield* TokenStore
+      const asked: Array<ReadonlyArray<typeof ids[number]>> = []
+      const [began, go] = [yield* Latch.make(), yield* Latch.make()]
+      const late = {
+        ...plain,
+        findAll: (some: typeof ids) => {
+          asked.push(some)
+          return Effect.andThen(began.open, Effect.andThen(go.await, plain.findAll(some)))
+        }
+      }
+      const policy = { ...yield* SessionPolicy, refreshGrace: Duration.millis(250) }
+      const believedFor = 250 + maxLag
+      const context = yield* instanceWith(EventBus.layerMemory).pipe(
+        Effect.provideService(TokenStore, late),
+        Effect.provideService(SessionPolicy, policy)
+      )
+      yield* Effect.gen(function* () {
+        const { recall } = yield* RecentSessions
+        const known = () => ids.map((id) => recall(id) !== undefined)
+        yield* Effect.forEach(signedIn, ({ token }) => authenticate(token))
+        yield* TestClock.adjust(believedFor - 1)
+        assert.isDefined(recall(ids[0]!))
+        yield* began.await
+        assert.isDefined(recall(ids[1]!))
+        yield* go.open
+        while (asked.length < 2) yield* Effect.yieldNow
+        yield* settled
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(known(), [true, true, false])
+        assert.deepStrictEqual(asked, [[ids[0]!], [ids[1]!]])
       }).pipe(on(context))
     }).pipe(Effect.scoped))
 

@@ -10,7 +10,8 @@ import type { SessionRecord } from "../../src/domain/Session.ts"
 const grace = 6000
 const believedFor = grace + 750
 
-const make = (maxReadings = 10) => new SessionMemory({ maxReadings, believedFor })
+const make = (maxReadings = 10, onAging: (id: SessionId) => void = () => undefined) =>
+  new SessionMemory({ maxReadings, believedFor, onAging })
 
 const id = SessionId.make("01890000-0000-7000-8000-000000000000")
 const userId = UserId.make(7)
@@ -164,6 +165,23 @@ describe("SessionMemory", () => {
     remember(memory, record(0), { at: 0, epoch: 1 }, 0)
     assert.isDefined(memory.recall(id, { at: believedFor - 1, epoch: 1 }))
     assert.isUndefined(memory.recall(id, { at: believedFor, epoch: 1 }))
+  })
+
+  it("says once of a reading that it ages, to who recalls it in the last quarter of its time", () => {
+    const aging: Array<SessionId> = []
+    const memory = make(10, (id) => aging.push(id))
+    const recallAt = (at: number) => {
+      memory.recall(id, { at, epoch: 1 })
+      return aging.length
+    }
+    const late = believedFor * 3 / 4
+    remember(memory, record(0), { at: 0, epoch: 1 }, 0)
+    assert.deepStrictEqual([late - 1, late, late + 1].map(recallAt), [0, 1, 1])
+    remember(memory, record(1), { at: late + 1, epoch: 1 }, late + 2)
+    assert.deepStrictEqual([late + 2, 2 * late, 2 * late + 1].map(recallAt), [1, 1, 2])
+    remember(memory, record(2), { at: 2 * late + 1, epoch: 1 }, 2 * late + 2)
+    assert.strictEqual(recallAt(3 * believedFor), 2)
+    assert.deepStrictEqual(aging, [id, id])
   })
 
   it("needs to know what was forgotten only while something that was asked for before may come in", () => {
