@@ -214,6 +214,22 @@ export class Bench implements AsyncDisposable {
       return { server: this.keep(await startModule("./NodeHttp.ts", [config], {})), sessions, refreshTokens: [] }
     })
 
+  readonly argon2Http = (): Promise<Server> =>
+    this.#once("node:http and argon2", async () => {
+      const { server, tenant } = await this.anyRoomkey()
+      const answer = await fetch(`${server.url}/api/auth/token`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ app_id: tenant.app_id, username: "account0", password })
+      })
+      const config = this.file("argon2-http.json", {
+        phc: await hashed(),
+        contentType: answer.headers.get("content-type"),
+        body: await answer.text()
+      })
+      return this.keep(await startModule("./Argon2Http.ts", [config], {}))
+    })
+
   readonly peers = () =>
     this.#once("the peers: npm install", async () => {
       if (this.options.peers === false) throw new LeftOut()

@@ -9,6 +9,8 @@ import type { Case, Sample } from "../Report.ts"
 import { measured, type Work } from "./Work.ts"
 
 const alone = "argon2 alone"
+/** What is left of that behind HTTP, whatever else a login is. */
+const overHttp = "node:http, argon2, no database"
 /** What reads wait for although nobody logs in: the processors are not theirs alone. */
 const apart = "node:http, argon2 as nice as Roomkey's"
 const fastify = "Fastify + pg"
@@ -32,6 +34,7 @@ export const password: Work = {
   run: async (bench) => {
     await bench.ready(
       ...bench.variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
+      bench.argon2Http,
       bench.fastify,
       bench.betterAuth,
       bench.nodeHttp
@@ -119,6 +122,13 @@ export const password: Work = {
         }
       },
       {
+        name: overHttp,
+        run: async (seconds) => {
+          const { tenant } = await bench.anyRoomkey()
+          return logins(await bench.argon2Http(), "/api/auth/token", bodiesOf(tenant), seconds)
+        }
+      },
+      {
         name: apart,
         run: async (seconds) => {
           const { server, sessions } = await bench.nodeHttp()
@@ -162,6 +172,8 @@ export const password: Work = {
     return measured(await bench.rounds(cases), [
       { of: rate(onNode), to: rate(alone), target: "≥ 0.95" },
       { of: most(onNode), to: rate(alone) },
+      { of: rate(overHttp), to: rate(alone) },
+      { of: rate(onNode), to: rate(overHttp) },
       ...bench.variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(alone) })),
       { of: rate(fastify), to: rate(alone) },
       { of: most(fastify), to: rate(alone) },
