@@ -35,11 +35,11 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
     const bus = yield* EventBus
     const clock = yield* Clock.Clock
     const { refreshGrace } = yield* SessionPolicy
-    const aging = yield* Queue.unbounded<SessionId>()
+    const someAge = yield* Queue.dropping<void>(1)
     const memory = new SessionMemory({
       maxReadings,
       believedFor: Math.min(longest, Duration.toMillis(refreshGrace) + maxLag),
-      onAging: (id) => Queue.offerUnsafe(aging, id)
+      onAging: () => Queue.offerUnsafe(someAge, undefined)
     })
 
     const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -73,14 +73,18 @@ export const layer: Layer.Layer<Stores, never, Stores | EventBus> = Layer.effect
         () => Effect.sync(() => memory.ended())
       )
 
-    // What is not read again is waited for by whoever asks for it next.
-    yield* Queue.takeBetween(aging, 1, readAgainAtOnce).pipe(
-      Effect.flatMap((ids) => remembering(store.findAll(ids))),
-      Effect.ignore,
-      Effect.catchDefect((defect) => Effect.logError("Sessions not read again", defect)),
-      Effect.forever,
-      Effect.forkScoped
-    )
+    const takeAging = () => memory.takeAging(readAgainAtOnce, moment())
+
+    // What is not read again is waited for by whoever asks for it when it counts no longer.
+    yield* Effect.gen(function* () {
+      yield* Queue.take(someAge)
+      for (let ids = takeAging(); ids.length > 0; ids = takeAging()) {
+        yield* remembering(store.findAll(ids)).pipe(
+          Effect.ignore,
+          Effect.catchCause((cause) => Effect.logError("Sessions not read again", cause))
+        )
+      }
+    }).pipe(Effect.forever, Effect.forkScoped)
 
     return Context.make(RecentSessions, { recall: (id) => memory.recall(id, moment()) }).pipe(
       Context.add(TokenStore, {

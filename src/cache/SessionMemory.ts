@@ -10,8 +10,8 @@
 //    nothing is served from memory while they cannot be heard.
 // 4. A reading that took long does not count: what it contradicts may be forgotten itself.
 //
-// Late in its time it says that it ages, so that it can be replaced before it counts no longer: who is asked for all the
-// time is never waited for.
+// What is recalled late in its time ages: it can be read again before it counts no longer, so that who is asked for all the
+// time need not be waited for.
 //
 // Pure: time and epoch are arguments.
 import type { SessionId, TenantId, UserId } from "../domain/Ids.ts"
@@ -31,17 +31,18 @@ export interface Moment {
 
 interface Reading extends Moment {
   readonly record: SessionRecord
-  /** Whether that was said. */
   ages: boolean
 }
 
 export class SessionMemory {
   readonly #maxReadings: number
   readonly #believedFor: number
-  readonly #onAging: (id: SessionId) => void
+  readonly #onAging: () => void
   /** As they came in, oldest first. */
   readonly #readings = new Map<SessionId, Reading>()
   readonly #sessionsOf = new Map<UserId, Set<SessionId>>()
+  /** Whose reading ages and is not taken yet. */
+  readonly #aging = new Set<SessionId>()
   /** When each was last forgotten, oldest first, for as long as readings from before may come in. */
   readonly #forgotten = new Map<SessionId | UserId, number>()
   /** Readings that may still come in. */
@@ -49,11 +50,11 @@ export class SessionMemory {
   /** When one was last forgotten. */
   #tenantForgottenAt = -Infinity
 
-  /** `believedFor`: milliseconds. `onAging` is called once for a reading that is recalled late in its time. */
+  /** `believedFor`: milliseconds. `onAging` is called when a reading has begun to age. */
   constructor(options: {
     readonly maxReadings: number
     readonly believedFor: number
-    readonly onAging: (id: SessionId) => void
+    readonly onAging: () => void
   }) {
     this.#maxReadings = options.maxReadings
     this.#believedFor = options.believedFor
@@ -76,6 +77,7 @@ export class SessionMemory {
     const known = this.#readings.get(record.id)
     if (known !== undefined && known.at > asked.at) return
     this.#readings.delete(record.id)
+    this.#aging.delete(record.id)
     this.#readings.set(record.id, { ...asked, record, ages: false })
     const sessions = this.#sessionsOf.get(record.user.id)
     if (sessions === undefined) this.#sessionsOf.set(record.user.id, new Set([record.id]))
@@ -94,9 +96,23 @@ export class SessionMemory {
     if (age >= this.#believedFor) return undefined
     if (!reading.ages && age >= this.#believedFor * youth) {
       reading.ages = true
-      this.#onAging(id)
+      this.#aging.add(id)
+      this.#onAging()
     }
     return aged(reading.record, age / 1000)
+  }
+
+  /** At most so many sessions whose reading ages and still counts, each reading once. */
+  takeAging(limit: number, now: Moment): ReadonlyArray<SessionId> {
+    const taken: Array<SessionId> = []
+    for (const id of this.#aging) {
+      if (taken.length === limit) break
+      this.#aging.delete(id)
+      const reading = this.#readings.get(id)
+      const counts = reading !== undefined && reading.epoch === now.epoch && now.at < reading.at + this.#believedFor
+      if (counts) taken.push(id)
+    }
+    return taken
   }
 
   /** What was asked for until now of these sessions, or of any session of these users. */
@@ -127,6 +143,7 @@ export class SessionMemory {
     const reading = this.#readings.get(id)
     if (reading === undefined) return
     this.#readings.delete(id)
+    this.#aging.delete(id)
     const sessions = this.#sessionsOf.get(reading.record.user.id)
     sessions?.delete(id)
     if (sessions?.size === 0) this.#sessionsOf.delete(reading.record.user.id)

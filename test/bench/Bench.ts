@@ -222,6 +222,7 @@ export class Bench implements AsyncDisposable {
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ app_id: tenant.app_id, username: "account0", password })
       })
+      if (!answer.ok) throw new Error(`a login was answered ${answer.status}`)
       const config = this.file("argon2-http.json", {
         phc: await hashed(),
         contentType: answer.headers.get("content-type"),

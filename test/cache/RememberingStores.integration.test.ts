@@ -7,6 +7,7 @@ import { TestClock } from "effect/testing"
 import * as RememberingStores from "../../src/cache/RememberingStores.ts"
 import { Event } from "../../src/domain/Event.ts"
 import { SessionPolicy, type SignedIn } from "../../src/domain/Session.ts"
+import { StoreUnavailable } from "../../src/domain/Unavailable.ts"
 import { authenticate } from "../../src/flows/sessions/Authenticate.ts"
 import { logout } from "../../src/flows/sessions/Logout.ts"
 import { refreshSession } from "../../src/flows/sessions/RefreshSession.ts"
@@ -53,6 +54,17 @@ const names = ["ada", "bob"] as const
 
 const instanceWith = <E, R>(bus: Layer.Layer<EventBus, E, R>) =>
   Layer.build(Layer.fresh(RememberingStores.layer).pipe(Layer.provideMerge(Layer.fresh(bus))))
+
+/** Milliseconds for which it believes a reading. */
+const shortly = 250 + maxLag
+
+const shortlyRemembering = Effect.fn("shortlyRemembering")(function* (store: TokenStore["Service"]) {
+  const policy = { ...yield* SessionPolicy, refreshGrace: Duration.millis(250) }
+  return yield* instanceWith(EventBus.layerMemory).pipe(
+    Effect.provideService(TokenStore, store),
+    Effect.provideService(SessionPolicy, policy)
+  )
+})
 
 const without = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provideService(effect, RecentSessions, { recall: () => undefined })
@@ -248,38 +260,60 @@ layer(World.layer(), { timeout: "120 seconds" })("RememberingStores", (it) => {
   it.effect("reads together, before they count no longer, the sessions that are still asked for", () =>
     Effect.gen(function* () {
       const { apiKey } = yield* World.makeTenant()
-      const signedIn = yield* Effect.forEach(["ada", "bob", "eve"], (name) => World.signIn(apiKey, name))
-      const ids = signedIn.map(({ sessionId }) => sessionId)
+      const names = ["not asked for", ...Array.from({ length: 35 }, (_, n) => `user ${n}`)]
+      const signedIn = yield* Effect.forEach(names, (name) => World.signIn(apiKey, name))
+      const [unasked, first, ...others] = signedIn.map(({ sessionId }) => sessionId)
       const plain = yield* TokenStore
-      const asked: Array<ReadonlyArray<typeof ids[number]>> = []
+      const asked: Array<number> = []
       const [began, go] = [yield* Latch.make(), yield* Latch.make()]
-      const late = {
+      const late: typeof plain = {
         ...plain,
-        findAll: (some: typeof ids) => {
-          asked.push(some)
-          return Effect.andThen(began.open, Effect.andThen(go.await, plain.findAll(some)))
+        findAll: (ids) => {
+          asked.push(ids.length)
+          return began.open.pipe(Effect.andThen(go.await), Effect.andThen(plain.findAll(ids)))
         }
       }
-      const policy = { ...yield* SessionPolicy, refreshGrace: Duration.millis(250) }
-      const believedFor = 250 + maxLag
-      const context = yield* instanceWith(EventBus.layerMemory).pipe(
-        Effect.provideService(TokenStore, late),
-        Effect.provideService(SessionPolicy, policy)
-      )
+      const context = yield* shortlyRemembering(late)
       yield* Effect.gen(function* () {
         const { recall } = yield* RecentSessions
-        const known = () => ids.map((id) => recall(id) !== undefined)
         yield* Effect.forEach(signedIn, ({ token }) => authenticate(token))
-        yield* TestClock.adjust(believedFor - 1)
-        assert.isDefined(recall(ids[0]!))
+        yield* TestClock.adjust(shortly - 1)
+        recall(first!)
         yield* began.await
-        assert.isDefined(recall(ids[1]!))
+        others.forEach(recall)
         yield* go.open
-        while (asked.length < 2) yield* Effect.yieldNow
+        while (asked.length < 3) yield* Effect.yieldNow
         yield* settled
         yield* TestClock.adjust(1)
-        assert.deepStrictEqual(known(), [true, true, false])
-        assert.deepStrictEqual(asked, [[ids[0]!], [ids[1]!]])
+        assert.deepStrictEqual(asked, [1, 32, 2])
+        assert.isUndefined(recall(unasked!))
+        for (const id of [first!, ...others]) assert.isDefined(recall(id))
+      }).pipe(on(context))
+    }).pipe(Effect.scoped))
+
+  it.effect("goes on reading sessions again after one time that failed, and one that met a bug", () =>
+    Effect.gen(function* () {
+      const { apiKey } = yield* World.makeTenant()
+      const signedIn = yield* Effect.forEach(["ada", "bob", "eve"], (name) => World.signIn(apiKey, name))
+      const plain = yield* TokenStore
+      const outcomes = [
+        Effect.fail(new StoreUnavailable({ operation: "findAll", cause: "a test" })),
+        Effect.die("a bug")
+      ]
+      let asked = 0
+      const failing: typeof plain = { ...plain, findAll: (ids) => outcomes[asked++] ?? plain.findAll(ids) }
+      const context = yield* shortlyRemembering(failing)
+      yield* Effect.gen(function* () {
+        const { recall } = yield* RecentSessions
+        yield* Effect.forEach(signedIn, ({ token }) => authenticate(token))
+        yield* TestClock.adjust(shortly - 1)
+        for (const [index, { sessionId }] of signedIn.entries()) {
+          recall(sessionId)
+          while (asked <= index) yield* Effect.yieldNow
+          yield* settled
+        }
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(signedIn.map(({ sessionId }) => recall(sessionId) !== undefined), [false, false, true])
       }).pipe(on(context))
     }).pipe(Effect.scoped))
 

@@ -10,7 +10,7 @@ import type { SessionRecord } from "../../src/domain/Session.ts"
 const grace = 6000
 const believedFor = grace + 750
 
-const make = (maxReadings = 10, onAging: (id: SessionId) => void = () => undefined) =>
+const make = (maxReadings = 10, onAging: () => void = () => undefined) =>
   new SessionMemory({ maxReadings, believedFor, onAging })
 
 const id = SessionId.make("01890000-0000-7000-8000-000000000000")
@@ -167,21 +167,50 @@ describe("SessionMemory", () => {
     assert.isUndefined(memory.recall(id, { at: believedFor, epoch: 1 }))
   })
 
-  it("says once of a reading that it ages, to who recalls it in the last quarter of its time", () => {
-    const aging: Array<SessionId> = []
-    const memory = make(10, (id) => aging.push(id))
-    const recallAt = (at: number) => {
-      memory.recall(id, { at, epoch: 1 })
-      return aging.length
-    }
+  describe("a reading that is recalled in the last quarter of its time", () => {
     const late = believedFor * 3 / 4
-    remember(memory, record(0), { at: 0, epoch: 1 }, 0)
-    assert.deepStrictEqual([late - 1, late, late + 1].map(recallAt), [0, 1, 1])
-    remember(memory, record(1), { at: late + 1, epoch: 1 }, late + 2)
-    assert.deepStrictEqual([late + 2, 2 * late, 2 * late + 1].map(recallAt), [1, 1, 2])
-    remember(memory, record(2), { at: 2 * late + 1, epoch: 1 }, 2 * late + 2)
-    assert.strictEqual(recallAt(3 * believedFor), 2)
-    assert.deepStrictEqual(aging, [id, id])
+    const agingOf = (memory: SessionMemory, at: number, epoch: number | undefined = 1) =>
+      memory.takeAging(10, { at, epoch })
+
+    it("ages, which is said once", () => {
+      let said = 0
+      const memory = make(10, () => said++)
+      const recallAt = (at: number) => {
+        memory.recall(id, { at, epoch: 1 })
+        return [said, agingOf(memory, at)]
+      }
+      remember(memory, record(0), { at: 0, epoch: 1 }, 0)
+      assert.deepStrictEqual([late - 1, late, late + 1].map(recallAt), [[0, []], [1, [id]], [1, []]])
+      remember(memory, record(1), { at: late + 1, epoch: 1 }, late + 2)
+      assert.deepStrictEqual([late + 2, 2 * late, 2 * late + 1].map(recallAt), [[1, []], [1, []], [2, [id]]])
+      remember(memory, record(2), { at: 2 * late + 1, epoch: 1 }, 2 * late + 2)
+      assert.deepStrictEqual(recallAt(3 * believedFor), [2, []])
+    })
+
+    it("is not read again once it is forgotten, replaced, over, or from before a gap", () => {
+      const aging = () => {
+        const memory = make()
+        remember(memory, record(0), { at: 0, epoch: 1 }, 0)
+        memory.recall(id, { at: late, epoch: 1 })
+        return memory
+      }
+      const [forgotten, replaced] = [aging(), aging()]
+      forgotten.forget([id], late)
+      remember(replaced, record(1), { at: late, epoch: 1 }, late)
+      assert.deepStrictEqual(agingOf(aging(), believedFor - 1), [id])
+      assert.deepStrictEqual([forgotten, replaced].map((memory) => agingOf(memory, late)), [[], []])
+      assert.deepStrictEqual(agingOf(aging(), believedFor), [])
+      assert.deepStrictEqual([2, undefined].map((epoch) => aging().takeAging(10, { at: late, epoch })), [[], []])
+    })
+
+    it("is taken with no more others than asked for", () => {
+      const memory = make()
+      const ids = [1, 2, 3].map((n) => SessionId.make(`0189000${n}-0000-7000-8000-000000000000`))
+      for (const one of ids) remember(memory, record(0, one), { at: 0, epoch: 1 }, 0)
+      for (const one of ids) memory.recall(one, { at: late, epoch: 1 })
+      const take = () => memory.takeAging(2, { at: late, epoch: 1 })
+      assert.deepStrictEqual([take(), take(), take()], [ids.slice(0, 2), ids.slice(2), []])
+    })
   })
 
   it("needs to know what was forgotten only while something that was asked for before may come in", () => {

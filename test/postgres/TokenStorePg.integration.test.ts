@@ -369,7 +369,7 @@ layer(World.layer(), { timeout: "60 seconds" })("TokenStorePg", (it) => {
   )
 
   it.effect.skipIf(oneConnection)(
-    "burns no id of a user that somebody made while the statement ran",
+    "burns no id of a user that somebody made while the statement waited for another",
     () =>
       Effect.gen(function* () {
         const sql = yield* PgClient
