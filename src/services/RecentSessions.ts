@@ -3,8 +3,8 @@ import type { SessionId } from "../domain/Ids.ts"
 import type { SessionRecord } from "../domain/Session.ts"
 
 /**
- * A session as `TokenStore` last read it, as long as nothing is known to have changed since: what this instance changed is read
- * anew at once, what others changed within a second, and nothing is recalled while they are not heard. Good for a yes;
+ * A session as `TokenStore` last read it, as long as nothing is known to have changed since: what this instance changed is
+ * read anew at once, what others changed within a second, and nothing is recalled while they are not heard. Good for a yes;
  * whoever would say no reads again. By default nothing is remembered.
  */
 export interface RecentSessions {
