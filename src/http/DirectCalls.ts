@@ -1,6 +1,7 @@
 // The four calls that are made most, in their commonest spelling: `GET /api/me` by whom is remembered, sign-in by a backend
-// or by a password, and refresh. They are read and answered before there is a request of the platform's, and before it is routed as the `Api`
-// declares it. Everything else, what carries no single credential, and what does not fit its schema goes that way.
+// or by a password, and refresh. They are read and answered before there is a request of the platform's, and before it is
+// routed as the `Api` declares it. Everything else, what carries no single credential, and what does not fit its schema
+// goes that way.
 import { Effect, Exit, Option, Redacted, Schema, SchemaParser } from "effect"
 import { HttpServerRespondable, HttpServerResponse } from "effect/http"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"

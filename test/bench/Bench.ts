@@ -1,7 +1,7 @@
 // What a run measures on: one PostgreSQL, and each subject started when a work first asks for it and kept until the end,
 // with users and sessions of its own. A subject that does not start fails the rows that wanted it.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import { join } from "node:path"
 import { denoCommand } from "../e2e/support/Process.ts"
 import { type Call, Load, request } from "./Load.ts"
@@ -86,6 +86,12 @@ const variants: ReadonlyArray<Variant> = (["node", "deno"] as const).flatMap((ru
   [false, true].map((embedded) => ({ runtime, embedded, name: roomkeyName(runtime, embedded) }))
 )
 
+/**
+ * The runtime's own pool has four threads. Where there are fewer processors, each piece of work goes to the thread that has
+ * slept longest, on a processor that may be taken while another has nothing to do.
+ */
+export const threadEach = { UV_THREADPOOL_SIZE: String(availableParallelism()) }
+
 /** V8 is still compiling a refresh, which then costs half as much again, for some seconds of load. */
 const warmUpSeconds = 6
 
@@ -117,11 +123,16 @@ export class Bench implements AsyncDisposable {
 
   /** Every case once to warm it, unless the figures do not matter, and then `rounds` times. */
   rounds(cases: ReadonlyArray<Case>): Promise<ReadonlyArray<Row>> {
-    const { rounds, seconds, smoke } = this.options
-    return alternate(rounds, cases, seconds, smoke ? 0 : warmUpSeconds)
+    return this.slices(1, cases)
   }
 
-  /** The same for cases that start a process of their own: a start for each, and nothing to warm. */
+  /** `rounds`, but so many times as many and as much shorter: the sides of a ratio are measured closer to each other. */
+  slices(number: number, cases: ReadonlyArray<Case>, warmUp = warmUpSeconds): Promise<ReadonlyArray<Row>> {
+    const { rounds, seconds, smoke } = this.options
+    return smoke ? alternate(rounds, cases, seconds, 0) : alternate(rounds * number, cases, seconds / number, warmUp)
+  }
+
+  /** `rounds` for cases that start a process of their own: a start for each, and nothing to warm. */
   starts(cases: ReadonlyArray<Case>): Promise<ReadonlyArray<Row>> {
     return alternate(this.options.rounds, cases, 0, 0)
   }
@@ -228,7 +239,7 @@ export class Bench implements AsyncDisposable {
         contentType: answer.headers.get("content-type"),
         body: await answer.text()
       })
-      return this.keep(await startModule("./Argon2Http.ts", [config], {}))
+      return this.keep(await startModule("./Argon2Http.ts", [config], threadEach))
     })
 
   readonly peers = () =>
@@ -243,7 +254,12 @@ export class Bench implements AsyncDisposable {
       const postgres = await this.postgres()
       const name = await postgres.createDatabase("fastify")
       const tenant = { api_key: `vc_${"0".repeat(64)}`, app_id: `vc_app_${"0".repeat(32)}` }
-      const env = { DATABASE_URL: postgres.urlOf(name), API_KEY: tenant.api_key, APP_ID: tenant.app_id }
+      const env = {
+        DATABASE_URL: postgres.urlOf(name),
+        API_KEY: tenant.api_key,
+        APP_ID: tenant.app_id,
+        ...threadEach
+      }
       const server = this.keep(await startModule("./FastifyPg.ts", [dir], env, postgres.postmaster))
       const sessions = await signInAll(this.load, server, tenant.api_key, this.users)
       const named = Array.from({ length: accounts }, (_, n) =>

@@ -3,6 +3,8 @@ export interface HttpJob {
   readonly port: number
   readonly connections: number
   readonly seconds: number
+  /** Seconds of asking before those, until as much is under way as will be. */
+  readonly settle?: number
   /** Whole requests, taken in turn. */
   readonly requests: ReadonlyArray<string>
   /** The status that counts; another is an error. */
@@ -15,9 +17,12 @@ export interface HttpJob {
 
 export interface HttpDone {
   readonly answers: number
+  /** How many of them came in the job's `seconds`, after it had settled. The percentiles are of these. */
+  readonly inTime: number
   readonly errors: number
   /** What the first error was answered. */
   readonly error: string
+  /** Seconds until the last answer. */
   readonly elapsed: number
   readonly p50: number
   readonly p99: number

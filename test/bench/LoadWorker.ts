@@ -51,14 +51,16 @@ const run = (job: HttpJob): Promise<HttpDone> =>
     let [turn, errors, error, open] = [0, 0, "", 0]
     const cpu = process.cpuUsage()
     const begun = performance.now()
-    const deadline = begun + job.seconds * 1000
-    let last = begun
+    const settled = begun + (job.settle ?? 0) * 1000
+    const deadline = settled + job.seconds * 1000
+    let [last, answers] = [begun, 0]
 
     const finish = () => {
       const used = process.cpuUsage(cpu)
       const sorted = Float64Array.from(times).sort()
       resolve({
-        answers: times.length,
+        answers,
+        inTime: times.length,
         errors,
         error,
         elapsed: (last - begun) / 1000,
@@ -111,7 +113,10 @@ const run = (job: HttpJob): Promise<HttpDone> =>
           rest = rest.subarray(answer.end)
           last = performance.now()
           if (answer.status !== job.status) failed(`${answer.status} ${answer.body.toString().slice(0, 200)}`)
-          else times.push(last - sent)
+          else {
+            answers++
+            if (last >= settled && last < deadline) times.push(last - sent)
+          }
           if (answer.status === job.status && job.refresh !== undefined) {
             tokens[token] = JSON.parse(answer.body.toString()).refresh_token
           } else if (job.once === true) bodies[which] = answer.body.toString()

@@ -100,8 +100,9 @@ export class Worker implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #exited: Promise<never>
 
-  constructor(module: string, args: ReadonlyArray<string> = []) {
+  constructor(module: string, args: ReadonlyArray<string> = [], env: NodeJS.ProcessEnv = {}) {
     this.#child = fork(fileURLToPath(new URL(module, import.meta.url)), args, {
+      env: { ...process.env, ...env },
       stdio: ["ignore", "inherit", "inherit", "ipc"],
       execArgv: ["--max-semi-space-size=64"]
     })

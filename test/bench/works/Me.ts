@@ -66,7 +66,7 @@ export const me: Work = {
       }
     ]
     const rate = (subject: string) => ({ subject, column: "req/s" })
-    return measured(await bench.rounds(cases), [
+    return measured(await bench.slices(4, cases), [
       { of: rate(onNode), to: rate(bare), target: "≥ 0.80" },
       ...bench.variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(bare) })),
       { of: rate(onNode), to: rate(fastify), target: "≥ 3" },

@@ -3,7 +3,7 @@
 import { onNode, readersOf, roomkeyName } from "../Bench.ts"
 import { costOf, request, type Target } from "../Load.ts"
 import { Worker } from "../Processes.ts"
-import { alternate, type Case, type Sample } from "../Report.ts"
+import type { Case, Sample } from "../Report.ts"
 import type { SocketJob, SocketsDone } from "../SocketWorker.ts"
 import { measured, type Work } from "./Work.ts"
 
@@ -12,8 +12,6 @@ const bare = "bare ws, send in a loop"
 /** Enough that what a server does without any frame, and each waking of a process, is a small part of what is measured. */
 const rooms = 4
 const members = 50
-/** A round is short, and there are so many more: the two sides of a ratio are measured within a second of each other. */
-const slices = 4
 /** Of each subject, before the first round: until what its compilers will optimise is optimised. */
 const warmUpSeconds = 8
 
@@ -116,11 +114,7 @@ const works = talks.map(({ frame, name, perSecond, title }): Work => ({
         }))
       ]
       const of = (subject: string, column = "CPU µs") => ({ subject, column })
-      const { rounds, seconds, smoke } = bench.options
-      const rows = smoke
-        ? await bench.rounds(cases)
-        : await alternate(rounds * slices, cases, seconds / slices, warmUpSeconds / 2)
-      return measured(rows, [
+      return measured(await bench.slices(4, cases, warmUpSeconds / 2), [
         { of: of(bare), to: of(onNode), target: "≥ 0.7" },
         { of: of(bare, "1 room: CPU µs"), to: of(onNode, "1 room: CPU µs"), target: "≥ 0.7" },
         { of: of(bare), to: of(roomkeyName("node", true)) },
