@@ -15,22 +15,39 @@ const ticketBytes = 32
 const apiKeyPrefix = "vc_"
 const appIdPrefix = "vc_app_"
 
+const sha256Hex = (bytes: Uint8Array): string => hash("sha256", bytes, "hex")
+
 /** As text and back: on Node that is several times as fast as asking for bytes. */
-const sha256 = (bytes: Uint8Array): Buffer => Buffer.from(hash("sha256", bytes, "hex"), "hex")
+const sha256 = (bytes: Uint8Array): Buffer => Buffer.from(sha256Hex(bytes), "hex")
+
+const toHex = ({ buffer, byteLength, byteOffset }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString("hex")
 
 const blockBytes = 64
+const inner = Buffer.alloc(2 * blockBytes)
+const outer = Buffer.alloc(blockBytes + hashBytes)
+const noKey = new Uint8Array(0)
 
-/** RFC 2104, for a key of at most a block. Over hashes in one shot, which make no objects of OpenSSL's, unlike `createHmac`. */
-const hmacSha256 = (key: Uint8Array, message: Uint8Array): Buffer => {
-  const inner = Buffer.alloc(blockBytes + message.length, 0x36)
-  const outer = Buffer.alloc(blockBytes + hashBytes, 0x5c)
-  for (let index = 0; index < key.length; index++) {
-    inner[index]! ^= key[index]!
-    outer[index]! ^= key[index]!
+/** Writes the key into both, in place of whichever was there. */
+const pad = (key: Uint8Array): void => {
+  for (let index = 0; index < blockBytes; index++) {
+    const byte = index < key.length ? key[index]! : 0
+    inner[index] = byte ^ 0x36
+    outer[index] = byte ^ 0x5c
   }
+}
+
+/**
+ * RFC 2104, for a key and a message of at most a block each, as hexadecimal. Over hashes in one shot, which make no objects
+ * of OpenSSL's, unlike `createHmac`.
+ */
+const hmacSha256 = (key: Uint8Array, message: Uint8Array): string => {
+  pad(key)
   inner.set(message, blockBytes)
-  outer.set(sha256(inner), blockBytes)
-  return sha256(outer)
+  outer.write(sha256Hex(inner.subarray(0, blockBytes + message.length)), blockBytes, "hex")
+  const code = sha256Hex(outer)
+  pad(noKey)
+  return code
 }
 
 /** One system call's randomness serves many tokens; a byte that was handed out is wiped from the pool. */
@@ -65,16 +82,17 @@ const dashed = (hex: string): string =>
 /** Of hexadecimal, so that nobody need be asked whether it looks like one. */
 const sessionId = (hex: string): SessionId => dashed(hex) as SessionId
 
-const token = (id: Uint8Array, secret: Uint8Array): Redacted.Redacted =>
-  Redacted.make(Buffer.concat([id, secret]).toString("hex"))
-
-const pair = (sessionId: SessionId, id: Uint8Array, access: Uint8Array, refresh: Uint8Array): MintedTokens => ({
-  sessionId,
-  token: token(id, access),
-  refreshToken: token(id, refresh),
-  accessDigest: sha256(access),
-  refreshDigest: sha256(refresh)
-})
+/** Of the id and, one after the other, both secrets as hexadecimal. */
+const pair = (id: string, secrets: string): MintedTokens => {
+  const bytes = Buffer.from(secrets, "hex")
+  return {
+    sessionId: sessionId(id),
+    token: Redacted.make(id + secrets.slice(0, 2 * secretBytes)),
+    refreshToken: Redacted.make(id + secrets.slice(2 * secretBytes)),
+    accessDigest: sha256(bytes.subarray(0, secretBytes)),
+    refreshDigest: sha256(bytes.subarray(secretBytes))
+  }
+}
 
 const isToken = (text: string): boolean => text.length === tokenLength && tokenPattern.test(text)
 
@@ -88,21 +106,12 @@ export const layer: Layer.Layer<TokenCodec> = Layer.sync(TokenCodec, () => {
   const random = makeRandom()
   const mintId = Effect.map(Clock.currentTimeMillis, (millis) => uuidv7(millis, random(idBytes)))
   return TokenCodec.of({
-    mintSession: Effect.map(
-      mintId,
-      (id) => pair(sessionId(id.toString("hex")), id, random(secretBytes), random(secretBytes))
-    ),
+    mintSession: Effect.map(mintId, (id) => pair(id.toString("hex"), toHex(random(2 * secretBytes)))),
     parseToken: (token) => Option.map(hashToken(Redacted.value(token)), (hashed) => ({ ...hashed, token })),
     hashToken,
     successor: (presented, salt) => {
-      const key = Buffer.from(Redacted.value(presented.token), "hex")
-      const secrets = hmacSha256(key, salt)
-      return pair(
-        presented.sessionId,
-        key.subarray(0, idBytes),
-        secrets.subarray(0, secretBytes),
-        secrets.subarray(secretBytes)
-      )
+      const token = Redacted.value(presented.token)
+      return pair(token.slice(0, 2 * idBytes), hmacSha256(Buffer.from(token, "hex"), salt))
     },
     salt: Effect.sync(() => random(16)),
     mintApiKey: Effect.map(mintId, (id) => {
@@ -120,13 +129,13 @@ export const layer: Layer.Layer<TokenCodec> = Layer.sync(TokenCodec, () => {
     },
     mintTicket: Effect.sync(() => {
       const bytes = random(ticketBytes)
-      return { ticket: Redacted.make(Buffer.from(bytes).toString("hex")), digest: sha256(bytes) }
+      return { ticket: Redacted.make(toHex(bytes)), digest: sha256(bytes) }
     }),
     parseTicket: (presented) => {
       const text = Redacted.value(presented)
       return tokenPattern.test(text) ? Option.some(sha256(Buffer.from(text, "hex"))) : Option.none()
     },
-    mintAppId: Effect.sync(() => AppId.make(appIdPrefix + Buffer.from(random(16)).toString("hex"))),
+    mintAppId: Effect.sync(() => AppId.make(appIdPrefix + toHex(random(16)))),
     matches: (left, right) => left.byteLength === right.byteLength && timingSafeEqual(left, right)
   })
 })

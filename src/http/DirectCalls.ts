@@ -2,7 +2,7 @@
 // or by a password, and refresh. They are read and answered before there is a request of the platform's, and before it is
 // routed as the `Api` declares it. Everything else, what carries no single credential, and what does not fit its schema
 // goes that way.
-import { Effect, Exit, Option, Redacted, Schema, SchemaParser } from "effect"
+import { Cause, Effect, Exit, type Fiber, Option, Redacted, Schema, SchemaParser } from "effect"
 import { HttpServerRespondable, HttpServerResponse } from "effect/http"
 import * as SchemaJITCompiler from "effect/schema/SchemaJITCompiler"
 import { bearer } from "../api/Bearer.ts"
@@ -38,10 +38,12 @@ export type Flows =
   | TokenStore
   | UserRepository
 
+type Body = Exit.Exit<object, HttpServerRespondable.Respondable>
+
 export interface Call {
-  readonly answer: Effect.Effect<Response, never, Flows>
-  /** For a call that was interrupted, and whose caller is still there. */
-  readonly interrupted: () => Response
+  readonly run: () => Fiber.Fiber<object, HttpServerRespondable.Respondable>
+  /** Sends what is answered when it ended like this; if it was interrupted, its caller may still be there. */
+  readonly respond: (exit: Body, send: (response: Response) => void) => void
 }
 
 /** What becomes of a request, if it is one of these. */
@@ -109,6 +111,7 @@ export const make = Effect.gen(function* () {
   const codec = yield* TokenCodec
   const recent = yield* RecentSessions
   const hops = yield* TrustProxy
+  const services = yield* Effect.context<Flows>()
 
   /** Of users as they were read, which are others once they change; of as many, and as small, as are remembered. */
   const written = new WeakMap<User, Response>()
@@ -143,19 +146,20 @@ export const make = Effect.gen(function* () {
       _tag: "Asked",
       length,
       call: (body) => {
-        const answered = read(body)
-        if (answered === undefined) return undefined
-        const { interrupted, wrap } = exchange(request)
+        const flow = read(body)
+        if (flow === undefined) return undefined
+        const { answer, interrupted, within, wrap } = exchange(request)
         const marked = (response: Response) => mark(request.headers.origin, response)
-        return {
-          answer: answered.pipe(
-            Effect.map(json),
-            Effect.catch(HttpServerRespondable.toResponse),
-            wrap,
-            Effect.map(marked)
-          ),
-          interrupted: () => marked(interrupted())
+        // The short way of what went well has no steps of a fiber.
+        const respond: Call["respond"] = (exit, send) => {
+          if (Exit.isSuccess(exit)) return send(marked(answer(json(exit.value))))
+          if (Cause.hasInterruptsOnly(exit.cause)) return send(marked(interrupted()))
+          const refused = wrap(Effect.catch(Effect.failCause(exit.cause), HttpServerRespondable.toResponse))
+          Effect.runForkWith(services)(refused).addObserver((exit) => {
+            send(marked(Exit.isSuccess(exit) ? exit.value : interrupted()))
+          })
         }
+        return { run: () => Effect.runForkWith(within(services))(flow), respond }
       }
     }
   }

@@ -206,20 +206,22 @@ export const exchange = Effect.gen(function* () {
       requestSeconds.updateUnsafe((clock.currentTimeMillisUnsafe() - started) / 1000, services)
       return response
     }
+    /** Whose call it is, for flows and logs. */
+    const within = <R>(context: Context.Context<R>): Context.Context<R> =>
+      context.pipe(
+        Context.add(References.CurrentLogAnnotations, { requestId }),
+        Context.add(Caller, caller)
+      )
     return {
       answer,
+      within,
       interrupted: () => answer(problemResponse(new Problems.Unavailable({}))),
       wrap: <E, R>(
         app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>
       ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
         app.pipe(
           Effect.catchCauseIf((cause) => !Cause.hasInterruptsOnly(cause), (cause) => fromCause(request, cause)),
-          Effect.updateContext((context: Context.Context<R>) =>
-            context.pipe(
-              Context.add(References.CurrentLogAnnotations, { requestId }),
-              Context.add(Caller, caller)
-            )
-          ),
+          Effect.updateContext(within<R>),
           Effect.map(answer)
         )
     }

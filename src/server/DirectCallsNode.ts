@@ -1,5 +1,5 @@
 // `DirectCalls` for requests of the HTTP server, taken before its platform makes a fiber of each.
-import { Cause, Effect, Exit, Fiber, Layer, Option, Tracer } from "effect"
+import { Effect, Fiber, Layer, Option, Tracer } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as DirectCalls from "../http/DirectCalls.ts"
@@ -10,7 +10,7 @@ import { type Member, Roster } from "./Roster.ts"
 /** A call that was taken and is not answered yet. */
 interface Call extends Member {
   /** None while its body has not come. */
-  fiber: Fiber.Fiber<Response> | undefined
+  fiber: Fiber.Fiber<unknown, unknown> | undefined
   readonly giveUp: () => void
 }
 
@@ -68,7 +68,7 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
   // What is traced has the spans of the platform.
   if ((yield* Tracer.Tracer) !== Tracer.nativeTracer) return
   const direct = yield* DirectCalls.make
-  const run = Effect.runForkWith(yield* Effect.context<DirectCalls.Flows>())
+  const run = Effect.runForkWith(yield* Effect.context<never>())
   const report = (error: unknown) => run(Effect.logError("A direct call was not answered", error))
   const send = makeSend(report)
   const calls = new Roster<Call>()
@@ -77,7 +77,7 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       closed = true
-      const fibers: Array<Fiber.Fiber<Response>> = []
+      const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
       for (const call of calls.all()) {
         if (call.fiber === undefined) call.giveUp()
         else fibers.push(call.fiber)
@@ -115,14 +115,16 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
         decline()
         return
       }
-      underWay.fiber = run(found.answer)
+      const fiber = found.run()
+      underWay.fiber = fiber
       // Its first steps may have led to the end.
-      if (closed) underWay.fiber.interruptUnsafe()
+      if (closed) fiber.interruptUnsafe()
       else calls.add(underWay)
-      underWay.fiber.addObserver((exit) => {
+      fiber.addObserver((exit) => {
         calls.remove(underWay)
-        if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) report(exit.cause)
-        if (!response.destroyed) send(response, Exit.isSuccess(exit) ? exit.value : found.interrupted())
+        found.respond(exit, (answer) => {
+          if (!response.destroyed) send(response, answer)
+        })
       })
     }
     calls.add(underWay)
