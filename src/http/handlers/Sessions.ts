@@ -22,9 +22,16 @@ import { weakPassword } from "../WeakPassword.ts"
 
 const addressOf = (request: Origin) => Effect.map(TrustProxy, (hops) => clientAddress(request, hops))
 
+/** To whom it belongs, and never again. The table of all that is redacted costs the more the more is in it. */
+const handOut = (secret: Redacted.Redacted): string => {
+  const text = Redacted.value(secret)
+  Redacted.wipeUnsafe(secret)
+  return text
+}
+
 const toPair = (pair: TokenPair) => ({
-  token: Redacted.value(pair.token),
-  refresh_token: Redacted.value(pair.refreshToken),
+  token: handOut(pair.token),
+  refresh_token: handOut(pair.refreshToken),
   expires_in: pair.expiresIn
 })
 
@@ -60,7 +67,10 @@ const refreshProblems = {
 
 export const signIn = (key: Redacted.Redacted, profile: typeof ProfileRequest.Type) =>
   autoAuth(key, toProfile(profile)).pipe(
-    Effect.map(toSignedIn),
+    Effect.map((signedIn) => {
+      Redacted.wipeUnsafe(key)
+      return toSignedIn(signedIn)
+    }),
     Effect.catchTags(signInProblems)
   )
 
@@ -72,7 +82,10 @@ export const logIn = ({ app_id, password, username }: typeof PasswordRequest.Typ
 
 export const refresh = ({ refresh_token }: typeof RefreshRequest.Type, address: string) =>
   refreshSession(refresh_token, address).pipe(
-    Effect.map(toPair),
+    Effect.map((pair) => {
+      Redacted.wipeUnsafe(refresh_token)
+      return toPair(pair)
+    }),
     Effect.catchTags(refreshProblems)
   )
 
@@ -85,7 +98,7 @@ export const sessionsLayer = HttpApiBuilder.group(Api, "sessions", (handlers) =>
     issueTicket: () =>
       CurrentSession.pipe(
         Effect.flatMap(issueTicket),
-        Effect.map(({ expiresIn, ticket }) => ({ ticket: Redacted.value(ticket), expires_in: expiresIn })),
+        Effect.map(({ expiresIn, ticket }) => ({ ticket: handOut(ticket), expires_in: expiresIn })),
         Effect.catchTags({ StoreUnavailable: () => new Problems.Unavailable({}) })
       ),
     register: ({ payload, request }) =>
