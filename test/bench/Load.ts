@@ -1,6 +1,6 @@
 // Load on a server, from a process of its own, with what it costs whom.
 import type { HttpDone, HttpJob } from "./LoadJob.ts"
-import { cpuByThread, cpuOfFamily, cpuSince, Worker } from "./Processes.ts"
+import { cpuByThread, cpuOfFamily, cpuSince, giveWay, Worker } from "./Processes.ts"
 import type { Sample } from "./Report.ts"
 
 export { request } from "./LoadJob.ts"
@@ -15,6 +15,11 @@ export interface Target {
 
 export class Load implements AsyncDisposable {
   readonly #worker = new Worker("./LoadWorker.ts")
+
+  /** Whether it gives way to what is measured: not where it times single answers beside other work. */
+  constructor({ givesWay } = { givesWay: true }) {
+    if (givesWay) giveWay(this.#worker.pid)
+  }
 
   run(job: HttpJob): Promise<HttpDone> {
     return this.#worker.ask<HttpDone>(job)

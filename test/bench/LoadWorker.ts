@@ -9,6 +9,9 @@ interface Answer {
   readonly end: number
 }
 
+/** What every connection reads into: it is read before anything else is. */
+const buffer = Buffer.allocUnsafe(256 * 1024)
+
 /** The end of a chunked body and what is in it; undefined while it is incomplete. */
 const chunked = (data: Buffer, from: number): { readonly body: Buffer; readonly end: number } | undefined => {
   const parts: Array<Buffer> = []
@@ -42,10 +45,17 @@ const parse = (data: Buffer): Answer | undefined => {
 
 const none = Buffer.alloc(0)
 
+/** The request that trades a token; all are of one length. */
+const trading = ({ path, tokens }: NonNullable<HttpJob["refresh"]>) => {
+  const [before, after] = request("POST", path, undefined, { refresh_token: tokens[0] }).split(tokens[0]!)
+  return (token: string): string => before + token + after
+}
+
 const run = (job: HttpJob): Promise<HttpDone> =>
   new Promise((resolve) => {
     const requests = job.requests.map((text) => Buffer.from(text))
     const tokens = [...job.refresh?.tokens ?? []]
+    const trade = job.refresh === undefined ? undefined : trading(job.refresh)
     const bodies: Array<string> = []
     const times: Array<number> = []
     let [turn, errors, error, open] = [0, 0, "", 0]
@@ -74,22 +84,22 @@ const run = (job: HttpJob): Promise<HttpDone> =>
 
     const ask = (number: number) => {
       let [rest, sent, token, which] = [none, 0, number - job.connections, 0]
-      const next = (socket: Socket) => {
-        sent = performance.now()
+      const next = (socket: Socket, now: number) => {
+        sent = now
         const over = job.once === true ? turn >= requests.length : sent >= deadline
         if (over) {
           socket.destroy()
           if (--open === 0) finish()
           return
         }
-        if (job.refresh === undefined) {
+        if (trade === undefined) {
           which = turn++
           socket.write(requests[which % requests.length]!)
           return
         }
         token += job.connections
         if (token >= tokens.length) token = number
-        socket.write(request("POST", job.refresh.path, undefined, { refresh_token: tokens[token] }))
+        socket.write(trade(tokens[token]!), "latin1")
       }
       const failed = (what: string) => {
         errors++
@@ -97,7 +107,18 @@ const run = (job: HttpJob): Promise<HttpDone> =>
       }
       const start = () => {
         let gone = false
-        const socket = connect({ port: job.port, host: "127.0.0.1", noDelay: true }, () => next(socket))
+        const socket = connect({
+          port: job.port,
+          host: "127.0.0.1",
+          noDelay: true,
+          onread: {
+            buffer,
+            callback: (length) => {
+              heard(buffer.subarray(0, length))
+              return true
+            }
+          }
+        }, () => next(socket, performance.now()))
         const lost = (why: string) => {
           if (gone) return
           gone = true
@@ -106,22 +127,24 @@ const run = (job: HttpJob): Promise<HttpDone> =>
           if (job.once !== true && performance.now() < deadline) start()
           else if (--open === 0) finish()
         }
-        socket.on("data", (chunk) => {
-          rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-          const answer = parse(rest)
+        const heard = (chunk: Buffer) => {
+          const data = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
+          const answer = parse(data)
+          const left = answer === undefined ? data : data.subarray(answer.end)
+          // What is kept is a copy: others read into the same buffer.
+          rest = left.length === 0 ? none : Buffer.from(left)
           if (answer === undefined) return
-          rest = rest.subarray(answer.end)
           last = performance.now()
           if (answer.status !== job.status) failed(`${answer.status} ${answer.body.toString().slice(0, 200)}`)
           else {
             answers++
             if (last >= settled && last < deadline) times.push(last - sent)
           }
-          if (answer.status === job.status && job.refresh !== undefined) {
-            tokens[token] = JSON.parse(answer.body.toString()).refresh_token
+          if (answer.status === job.status && trade !== undefined) {
+            tokens[token] = JSON.parse(answer.body.toString("latin1")).refresh_token
           } else if (job.once === true) bodies[which] = answer.body.toString()
-          next(socket)
-        })
+          next(socket, last)
+        }
         socket.on("error", (cause) => lost(String(cause)))
         socket.on("end", () => lost("the server closed the connection"))
       }

@@ -8,7 +8,7 @@ import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { root } from "../e2e/support/Process.ts"
 import { percentile } from "./LoadJob.ts"
-import { cpuOf, cpuOfFamily, output, parentOf } from "./Processes.ts"
+import { cpuOf, cpuOfFamily, giveWay, output, parentOf } from "./Processes.ts"
 import type { Sample } from "./Report.ts"
 
 /** Debian's folder of the newest version, else whatever PATH finds. */
@@ -114,6 +114,8 @@ export class Postgres implements AsyncDisposable {
         cwd: dir,
         stdio: ["ignore", "ignore", "pipe"]
       })
+      // As the load of every other subject.
+      giveWay(child.pid!)
       let stderr = ""
       child.stderr.setEncoding("utf8").on("data", (chunk: string) => stderr += chunk)
       let own = 0

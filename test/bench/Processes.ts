@@ -1,5 +1,5 @@
 // Processes that a benchmark starts, and what they cost by the kernel's own account (/proc, so on Linux only).
-import { type ChildProcess, fork, spawn } from "node:child_process"
+import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -54,6 +54,14 @@ export const cpuOfFamily = (pid: number): number => {
     if (child?.parent === pid) sum += child.own
   }
   return sum
+}
+
+/**
+ * From now on the process, when it wakes, interrupts nobody who is running (SCHED_BATCH, sched(7)). Load that comes from
+ * elsewhere could not either; on the machine of the server it would, with each answer that it is sent.
+ */
+export const giveWay = (pid: number): void => {
+  execFileSync("chrt", ["--batch", "--all-tasks", "--pid", "0", `${pid}`])
 }
 
 /** Bytes of memory that are the process's own: what its end would give back. */

@@ -53,7 +53,7 @@ export const password: Work = {
     await using argon2 = new Worker("./subjects/Argon2.ts", [`${processors}`], ownPool)
     await using mostArgon2 = new Worker("./subjects/Argon2.ts", [`${2 * processors}`], threadEach)
     await using niceArgon2 = new Worker("./subjects/Argon2.ts", [`${2 * processors}`, `${nicenessOn()}`], threadEach)
-    await using beside = new Load()
+    await using beside = new Load({ givesWay: false })
     const warm = new Set<Target>()
 
     /** How long reads over one connection take. */
