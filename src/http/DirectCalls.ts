@@ -93,6 +93,15 @@ const decodePassword = decoder(PasswordRequest)
 /** As it is on the wire: the compiler leaves transformations to the interpreter, which takes thrice as long. */
 const decodeRefresh = decoder(Schema.toEncoded(RefreshRequest))
 
+/** What is thrown is a bug of whoever writes, not of whoever ends the call. */
+const writeOf = (write: () => Response): Exit.Exit<Response> => {
+  try {
+    return Exit.succeed(write())
+  } catch (error) {
+    return Exit.die(error)
+  }
+}
+
 const credential = (presented: Presented): Redacted.Redacted | undefined =>
   presented._tag === "Credential" ? presented.credential : undefined
 
@@ -152,7 +161,10 @@ export const make = Effect.gen(function* () {
         const marked = (response: Response) => mark(request.headers.origin, response)
         // The short way of what went well has no steps of a fiber.
         const respond: Call["respond"] = (exit, send) => {
-          if (Exit.isSuccess(exit)) return send(marked(answer(json(exit.value))))
+          if (Exit.isSuccess(exit)) {
+            const written = writeOf(() => marked(answer(json(exit.value))))
+            return Exit.isSuccess(written) ? send(written.value) : respond(written, send)
+          }
           if (Cause.hasInterruptsOnly(exit.cause)) return send(marked(interrupted()))
           const refused = wrap(Effect.catch(Effect.failCause(exit.cause), HttpServerRespondable.toResponse))
           Effect.runForkWith(services)(refused).addObserver((exit) => {

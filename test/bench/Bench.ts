@@ -225,8 +225,8 @@ export class Bench implements AsyncDisposable {
       return { server: this.keep(await startModule("./NodeHttp.ts", [config], {})), sessions, refreshTokens: [] }
     })
 
-  readonly argon2Http = (): Promise<Server> =>
-    this.#once("node:http and argon2", async () => {
+  readonly #loginAnswer = () =>
+    this.#once("an answer to a login", async () => {
       const { server, tenant } = await this.anyRoomkey()
       const answer = await fetch(`${server.url}/api/auth/token`, {
         method: "POST",
@@ -234,12 +234,33 @@ export class Bench implements AsyncDisposable {
         body: JSON.stringify({ app_id: tenant.app_id, username: "account0", password })
       })
       if (!answer.ok) throw new Error(`a login was answered ${answer.status}`)
-      const config = this.file("argon2-http.json", {
+      return this.file("argon2-http.json", {
         phc: await hashed(),
         contentType: answer.headers.get("content-type"),
         body: await answer.text()
       })
-      return this.keep(await startModule("./Argon2Http.ts", [config], threadEach))
+    })
+
+  readonly argon2Http = (): Promise<Server> =>
+    this.#once(
+      "node:http and argon2",
+      async () => this.keep(await startModule("./Argon2Http.ts", [await this.#loginAnswer()], threadEach))
+    )
+
+  readonly argon2Pg = (): Promise<Server> =>
+    this.#once("node:http, argon2 and pg", async () => {
+      const { dir } = await this.peers()
+      const postgres = await this.postgres()
+      const name = await postgres.createDatabase("argon2_pg")
+      const env = { DATABASE_URL: postgres.urlOf(name), ...threadEach }
+      const config = await this.#loginAnswer()
+      const server = this.keep(await startModule("./Argon2Http.ts", [config, dir], env, postgres.postmaster))
+      await postgres.query(
+        `insert into accounts select 'account' || n, '${await hashed()}' from generate_series(0, ${accounts - 1}) n`,
+        name
+      )
+      await postgres.settle(name)
+      return server
     })
 
   readonly peers = () =>

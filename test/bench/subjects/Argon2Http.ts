@@ -1,11 +1,20 @@
 // What HTTP leaves of the argon2 library: bare `node:http` that has it verify the password of each body, twice as many at a
-// time as there are processors, and answers the bytes it is given. No account is looked up, nothing is limited or written.
-// Argument: a file of JSON `{phc, contentType, body}`.
+// time as there are processors, and answers the bytes it is given. Nothing is limited or counted. With a database the least
+// of a login is done as well: its account is looked up, and its session is committed.
+// Arguments: a file of JSON `{phc, contentType, body}`; with DATABASE_URL, the folder of the package `pg`.
 import { verify } from "@node-rs/argon2"
+import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { createServer, type ServerResponse } from "node:http"
+import { createRequire } from "node:module"
 import type { AddressInfo } from "node:net"
 import { availableParallelism } from "node:os"
+import { join } from "node:path"
+
+interface Login {
+  readonly username: string
+  readonly password: string
+}
 
 const { body, contentType, phc } = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as {
   readonly phc: string
@@ -15,26 +24,56 @@ const { body, contentType, phc } = JSON.parse(readFileSync(process.argv[2]!, "ut
 const answer = Buffer.from(body)
 const head = { "content-type": contentType, "content-length": answer.length }
 
-const waiting: Array<{ readonly given: string; readonly response: ServerResponse }> = []
+const withDatabase = async (url: string) => {
+  const { Pool } = createRequire(join(process.argv[3]!, "index.js"))("pg")
+  const pool = new Pool({ connectionString: url, max: 8 })
+  await pool.query(`
+    create table accounts (username text primary key, phc text not null);
+    create table sessions (id uuid primary key, username text not null, access_digest bytea, refresh_digest bytea)
+  `)
+  return {
+    find: async (username: string): Promise<string> => {
+      const text = "select phc from accounts where username = $1"
+      const { rows: [row] } = await pool.query({ name: "find", text, values: [username] })
+      return row.phc
+    },
+    open: (username: string): Promise<unknown> =>
+      pool.query({
+        name: "open",
+        text: "insert into sessions values ($1, $2, $3, $4)",
+        values: [randomBytes(16).toString("hex"), username, randomBytes(32), randomBytes(32)]
+      })
+  }
+}
+
+const url = process.env["DATABASE_URL"]
+const database = url === undefined ? undefined : await withDatabase(url)
+
+const waiting: Array<() => void> = []
 let free = 2 * availableParallelism()
 
-const begin = (): void => {
-  const next = free > 0 ? waiting.shift() : undefined
-  if (next === undefined) return
-  free--
-  void verify(phc, next.given).then((right) => {
-    free++
-    begin()
-    if (right) next.response.writeHead(200, head).end(answer)
-    else next.response.writeHead(401).end()
-  })
+const verified = async (phc: string, password: string): Promise<boolean> => {
+  if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve))
+  else free--
+  try {
+    return await verify(phc, password)
+  } finally {
+    const next = waiting.shift()
+    if (next === undefined) free++
+    else next()
+  }
+}
+
+const logIn = async ({ password, username }: Login, response: ServerResponse): Promise<void> => {
+  if (!await verified(await database?.find(username) ?? phc, password)) return void response.writeHead(401).end()
+  await database?.open(username)
+  response.writeHead(200, head).end(answer)
 }
 
 const server = createServer((request, response) => {
   let text = ""
   request.setEncoding("utf8").on("data", (chunk: string) => text += chunk).on("end", () => {
-    waiting.push({ given: JSON.parse(text).password, response })
-    begin()
+    logIn(JSON.parse(text), response).catch(() => response.destroy())
   })
 })
 server.listen(0, "127.0.0.1", () => {

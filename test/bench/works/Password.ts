@@ -13,6 +13,8 @@ const alone = "argon2 alone"
 const most = "argon2 alone, a thread a processor"
 /** What is left of that behind HTTP, whatever else a login is. */
 const overHttp = "node:http, argon2, no database"
+/** The same of the least that a login does with one. */
+const overPg = "node:http, argon2, pg: a lookup, an insert"
 /** What reads wait for although nobody logs in: the processors are not theirs alone. */
 const apart = "node:http, argon2 as nice as Roomkey's"
 const fastify = "Fastify + pg"
@@ -43,6 +45,7 @@ export const password: Work = {
     await bench.ready(
       ...bench.variants.map(({ embedded, runtime }) => () => bench.roomkey(runtime, embedded)),
       bench.argon2Http,
+      bench.argon2Pg,
       bench.fastify,
       bench.betterAuth,
       bench.nodeHttp
@@ -144,6 +147,13 @@ export const password: Work = {
         }
       },
       {
+        name: overPg,
+        run: async (seconds) => {
+          const { tenant } = await bench.anyRoomkey()
+          return logins(await bench.argon2Pg(), "/api/auth/token", bodiesOf(tenant), seconds)
+        }
+      },
+      {
         name: apart,
         run: async (seconds) => {
           const { server, sessions } = await bench.nodeHttp()
@@ -191,6 +201,8 @@ export const password: Work = {
       { of: rate(onNode), to: rate(alone) },
       { of: rate(overHttp), to: rate(most) },
       { of: rate(onNode), to: rate(overHttp) },
+      { of: rate(overPg), to: rate(most) },
+      { of: rate(onNode), to: rate(overPg) },
       ...bench.variants.slice(1).map(({ name }) => ({ of: rate(name), to: rate(most) })),
       { of: rate(fastify), to: rate(most) },
       { of: bound(fastify), to: rate(most) },
