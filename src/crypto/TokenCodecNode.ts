@@ -42,8 +42,8 @@ const pad = (key: Uint8Array): void => {
  * of OpenSSL's, unlike `createHmac`.
  */
 const hmacSha256 = (key: Uint8Array, message: Uint8Array): string => {
-  pad(key)
   inner.set(message, blockBytes)
+  pad(key)
   outer.write(sha256Hex(inner.subarray(0, blockBytes + message.length)), blockBytes, "hex")
   const code = sha256Hex(outer)
   pad(noKey)

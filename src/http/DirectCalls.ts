@@ -38,12 +38,12 @@ export type Flows =
   | TokenStore
   | UserRepository
 
-type Body = Exit.Exit<object, HttpServerRespondable.Respondable>
+type Ended = Exit.Exit<object, HttpServerRespondable.Respondable>
 
 export interface Call {
   readonly run: () => Fiber.Fiber<object, HttpServerRespondable.Respondable>
-  /** Sends what is answered when it ended like this; if it was interrupted, its caller may still be there. */
-  readonly respond: (exit: Body, send: (response: Response) => void) => void
+  /** Sends what is answered when it ended like this. The answer is for a caller who is still there, and counted if it is made. */
+  readonly respond: (ended: Ended, send: (answer: () => Response) => void) => void
 }
 
 /** What becomes of a request, if it is one of these. */
@@ -93,10 +93,10 @@ const decodePassword = decoder(PasswordRequest)
 /** As it is on the wire: the compiler leaves transformations to the interpreter, which takes thrice as long. */
 const decodeRefresh = decoder(Schema.toEncoded(RefreshRequest))
 
-/** What is thrown is a bug of whoever writes, not of whoever ends the call. */
-const writeOf = (write: () => Response): Exit.Exit<Response> => {
+/** Whoever ended the call, perhaps several with it, must not be thrown at. */
+const attempt = (make: () => Response): Exit.Exit<Response> => {
   try {
-    return Exit.succeed(write())
+    return Exit.succeed(make())
   } catch (error) {
     return Exit.die(error)
   }
@@ -159,16 +159,19 @@ export const make = Effect.gen(function* () {
         if (flow === undefined) return undefined
         const { answer, interrupted, within, wrap } = exchange(request)
         const marked = (response: Response) => mark(request.headers.origin, response)
-        // The short way of what went well has no steps of a fiber.
-        const respond: Call["respond"] = (exit, send) => {
-          if (Exit.isSuccess(exit)) {
-            const written = writeOf(() => marked(answer(json(exit.value))))
-            return Exit.isSuccess(written) ? send(written.value) : respond(written, send)
+        const respond: Call["respond"] = (ended, send) => {
+          // What went well, which is most, needs no further fiber.
+          if (Exit.isSuccess(ended)) {
+            const made = attempt(() => marked(answer(json(ended.value))))
+            return Exit.isSuccess(made) ? send(() => made.value) : respond(made, send)
           }
-          if (Cause.hasInterruptsOnly(exit.cause)) return send(marked(interrupted()))
-          const refused = wrap(Effect.catch(Effect.failCause(exit.cause), HttpServerRespondable.toResponse))
+          if (Cause.hasInterruptsOnly(ended.cause)) return send(() => marked(interrupted()))
+          const refused = Effect.catch(Effect.failCause(ended.cause), HttpServerRespondable.toResponse).pipe(
+            wrap,
+            Effect.tapCause((cause) => Effect.logError("A direct call was not answered", cause))
+          )
           Effect.runForkWith(services)(refused).addObserver((exit) => {
-            send(marked(Exit.isSuccess(exit) ? exit.value : interrupted()))
+            send(() => marked(Exit.isSuccess(exit) ? exit.value : interrupted()))
           })
         }
         return { run: () => Effect.runForkWith(within(services))(flow), respond }

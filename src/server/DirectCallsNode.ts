@@ -123,7 +123,13 @@ export const layer = Layer.effectDiscard(Effect.gen(function* () {
       fiber.addObserver((exit) => {
         calls.remove(underWay)
         found.respond(exit, (answer) => {
-          if (!response.destroyed) send(response, answer)
+          if (response.destroyed) return
+          try {
+            send(response, answer())
+          } catch (error) {
+            response.destroy()
+            report(error)
+          }
         })
       })
     }

@@ -28,6 +28,8 @@ export interface Options {
   readonly peers: string | false | undefined
   /** Whether Roomkey is measured on Deno too. */
   readonly deno: boolean
+  /** Whether the load interrupts nobody who is running. */
+  readonly loadGivesWay: boolean
   readonly growthUsers: number
   readonly growthSessions: number
 }
@@ -100,7 +102,7 @@ export class Bench implements AsyncDisposable {
   readonly users: number
   /** Of Roomkey. To see that it runs, each runtime and each database once will do. */
   readonly variants: ReadonlyArray<Variant>
-  readonly load = new Load()
+  readonly load: Load
   readonly dir = mkdtempSync(join(tmpdir(), "roomkey-bench-"))
   readonly #started = new Map<string, Promise<unknown>>()
   readonly #stack = new AsyncDisposableStack()
@@ -113,6 +115,7 @@ export class Bench implements AsyncDisposable {
       (options.deno || runtime === "node") && (!options.smoke || embedded === (runtime === "deno"))
     )
     this.#log = log
+    this.load = new Load({ givesWay: options.loadGivesWay })
     this.#stack.defer(() => rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 }))
     this.#stack.use(this.load)
   }
@@ -167,7 +170,10 @@ export class Bench implements AsyncDisposable {
   }
 
   readonly postgres = (): Promise<Postgres> =>
-    this.#once("PostgreSQL", async () => this.keep(await Postgres.start(this.options.databaseUrl)))
+    this.#once(
+      "PostgreSQL",
+      async () => this.keep(await Postgres.start(this.options.databaseUrl, this.options.loadGivesWay))
+    )
 
   /** A database with Roomkey's schema, users and sessions, and nobody connected to it. */
   readonly ceilingDatabase = () =>
@@ -225,8 +231,8 @@ export class Bench implements AsyncDisposable {
       return { server: this.keep(await startModule("./NodeHttp.ts", [config], {})), sessions, refreshTokens: [] }
     })
 
-  readonly #loginAnswer = () =>
-    this.#once("an answer to a login", async () => {
+  readonly #argon2Config = () =>
+    this.#once("a login, for node:http", async () => {
       const { server, tenant } = await this.anyRoomkey()
       const answer = await fetch(`${server.url}/api/auth/token`, {
         method: "POST",
@@ -244,7 +250,7 @@ export class Bench implements AsyncDisposable {
   readonly argon2Http = (): Promise<Server> =>
     this.#once(
       "node:http and argon2",
-      async () => this.keep(await startModule("./Argon2Http.ts", [await this.#loginAnswer()], threadEach))
+      async () => this.keep(await startModule("./Argon2Http.ts", [await this.#argon2Config()], threadEach))
     )
 
   readonly argon2Pg = (): Promise<Server> =>
@@ -253,7 +259,7 @@ export class Bench implements AsyncDisposable {
       const postgres = await this.postgres()
       const name = await postgres.createDatabase("argon2_pg")
       const env = { DATABASE_URL: postgres.urlOf(name), ...threadEach }
-      const config = await this.#loginAnswer()
+      const config = await this.#argon2Config()
       const server = this.keep(await startModule("./Argon2Http.ts", [config, dir], env, postgres.postmaster))
       await postgres.query(
         `insert into accounts select 'account' || n, '${await hashed()}' from generate_series(0, ${accounts - 1}) n`,

@@ -16,7 +16,6 @@ export interface Target {
 export class Load implements AsyncDisposable {
   readonly #worker = new Worker("./LoadWorker.ts")
 
-  /** Whether it gives way to what is measured: not where it times single answers beside other work. */
   constructor({ givesWay } = { givesWay: true }) {
     if (givesWay) giveWay(this.#worker.pid)
   }

@@ -9,7 +9,7 @@ interface Answer {
   readonly end: number
 }
 
-/** What every connection reads into: it is read before anything else is. */
+/** Where every connection is read into; what is there counts until the next one is. */
 const buffer = Buffer.allocUnsafe(256 * 1024)
 
 /** The end of a chunked body and what is in it; undefined while it is incomplete. */
@@ -84,8 +84,8 @@ const run = (job: HttpJob): Promise<HttpDone> =>
 
     const ask = (number: number) => {
       let [rest, sent, token, which] = [none, 0, number - job.connections, 0]
-      const next = (socket: Socket, now: number) => {
-        sent = now
+      const next = (socket: Socket) => {
+        sent = performance.now()
         const over = job.once === true ? turn >= requests.length : sent >= deadline
         if (over) {
           socket.destroy()
@@ -118,7 +118,7 @@ const run = (job: HttpJob): Promise<HttpDone> =>
               return true
             }
           }
-        }, () => next(socket, performance.now()))
+        }, () => next(socket))
         const lost = (why: string) => {
           if (gone) return
           gone = true
@@ -143,7 +143,7 @@ const run = (job: HttpJob): Promise<HttpDone> =>
           if (answer.status === job.status && trade !== undefined) {
             tokens[token] = JSON.parse(answer.body.toString("latin1")).refresh_token
           } else if (job.once === true) bodies[which] = answer.body.toString()
-          next(socket, last)
+          next(socket)
         }
         socket.on("error", (cause) => lost(String(cause)))
         socket.on("end", () => lost("the server closed the connection"))

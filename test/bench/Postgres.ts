@@ -28,18 +28,20 @@ export interface PgbenchJob {
 export class Postgres implements AsyncDisposable {
   readonly #url: string
   readonly #dir: string | undefined
+  readonly #givesWay: boolean
   readonly #databases: Array<string> = []
   readonly #prefix = `bench_${process.pid}`
   /** Unknown when the server is on another machine: then nothing tells what it costs. */
   postmaster: number | undefined
 
-  private constructor(url: string, dir: string | undefined) {
+  private constructor(url: string, dir: string | undefined, givesWay: boolean) {
     this.#url = url
     this.#dir = dir
+    this.#givesWay = givesWay
   }
 
-  /** On the server of `given`, or on one that is started for this run. */
-  static async start(given: string | undefined): Promise<Postgres> {
+  /** On the server of `given`, or on one that is started for this run. Whether pgbench gives way, as other load does. */
+  static async start(given: string | undefined, givesWay = true): Promise<Postgres> {
     let postgres: Postgres
     if (given === undefined) {
       const dir = mkdtempSync(join(tmpdir(), "roomkey-bench-pg-"))
@@ -49,9 +51,9 @@ export class Postgres implements AsyncDisposable {
         rmSync(dir, { recursive: true, force: true })
         throw error
       })
-      postgres = new Postgres(url.trim(), dir)
+      postgres = new Postgres(url.trim(), dir, givesWay)
     } else {
-      postgres = new Postgres(given, undefined)
+      postgres = new Postgres(given, undefined, givesWay)
     }
     const { hostname } = new URL(postgres.#url)
     if (["127.0.0.1", "localhost", "::1", ""].includes(hostname)) {
@@ -114,8 +116,7 @@ export class Postgres implements AsyncDisposable {
         cwd: dir,
         stdio: ["ignore", "ignore", "pipe"]
       })
-      // As the load of every other subject.
-      giveWay(child.pid!)
+      if (this.#givesWay && child.pid !== undefined) giveWay(child.pid)
       let stderr = ""
       child.stderr.setEncoding("utf8").on("data", (chunk: string) => stderr += chunk)
       let own = 0

@@ -1,7 +1,7 @@
 // Direct calls where the flow does not answer as it should: who waits is told so, who left is not worked for, and the
 // declared way gets all the rest. What the flow would ask is made to stand still, or to break.
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Scope, Tracer } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Metric, Option, Scope, Tracer } from "effect"
 import type { AddressInfo } from "node:net"
 import { connect } from "node:net"
 import * as TokenCodecNode from "../../src/crypto/TokenCodecNode.ts"
@@ -18,7 +18,7 @@ import { RateLimits } from "../../src/services/RateLimits.ts"
 import { TokenStore } from "../../src/services/TokenStore.ts"
 import { UserRepository } from "../../src/services/UserRepository.ts"
 
-const stores = (rotate: Effect.Effect<never>) =>
+const stores = (rotate: Effect.Effect<Option.Option<number>>) =>
   Layer.mergeAll(
     Layer.mock(TokenStore, { rotate: () => rotate }),
     Layer.mock(RateLimits, { check: () => Effect.void }),
@@ -33,7 +33,7 @@ const stores = (rotate: Effect.Effect<never>) =>
   )
 
 /** A listening server whose declared way answers `routed`. */
-const start = Effect.fnUntraced(function* (rotate: Effect.Effect<never>) {
+const start = Effect.fnUntraced(function* (rotate: Effect.Effect<Option.Option<number>>) {
   const server = yield* NodeServer.pipe(Effect.provide(NodeServer.layer))
   let routed = 0
   server.on("request", (request, response) => {
@@ -83,6 +83,22 @@ const standstill = Effect.gen(function* () {
   )
   return { began: Deferred.await(began), interrupted: Deferred.await(interrupted), rotate }
 })
+
+/** How many answers of each status were counted, in a registry of the test's own. */
+const counting = <A, E, R>(test: Effect.Effect<A, E, R>) =>
+  Effect.provideService(test, Metric.MetricRegistry, new Map())
+const counted = Effect.map(
+  Metric.snapshot,
+  (series) =>
+    series.flatMap((metric) =>
+      metric.type === "Counter" && metric.id === "roomkey_http_requests_total"
+        ? [[metric.attributes?.["status"], metric.state.count] as const]
+        : []
+    )
+)
+
+/** By then whoever was woken has run. */
+const nextTurn = Effect.promise(() => new Promise((resolve) => setImmediate(() => setImmediate(resolve))))
 
 describe("DirectCallsNode", () => {
   it.live("takes a refresh, and leaves one that is spelled otherwise to the declared way, with its body", () =>
@@ -145,7 +161,7 @@ describe("DirectCallsNode", () => {
       yield* Fiber.interrupt(caller)
       yield* interrupted
       // Of the requests of one connection one hears of its end after the other.
-      yield* Effect.promise(() => new Promise((resolve) => setImmediate(() => setImmediate(resolve))))
+      yield* nextTurn
       yield* close
       assert.strictEqual(routed(), 0)
     }))
@@ -165,7 +181,19 @@ describe("DirectCallsNode", () => {
       yield* began
       yield* Fiber.interrupt(caller)
       yield* interrupted
-    }))
+      yield* nextTurn
+      assert.deepEqual(yield* counted, [])
+    }).pipe(counting))
+
+  it.live("counts each answer once, whatever it is", () =>
+    Effect.gen(function* () {
+      const right = yield* start(Effect.succeedSome(60))
+      assert.match(yield* say(right.port, refresh()), /^HTTP\/1.1 200/)
+      assert.deepEqual(yield* counted, [["200", 1]])
+      const wrong = yield* start(Effect.die(new Error("a bug")))
+      assert.match(yield* say(wrong.port, refresh()), /^HTTP\/1.1 500/)
+      assert.sameDeepMembers([...yield* counted], [["200", 1], ["500", 1]])
+    }).pipe(counting))
 
   it.live("marks for the page what a bug is answered by", () =>
     Effect.gen(function* () {

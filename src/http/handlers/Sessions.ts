@@ -22,7 +22,10 @@ import { weakPassword } from "../WeakPassword.ts"
 
 const addressOf = (request: Origin) => Effect.map(TrustProxy, (hops) => clientAddress(request, hops))
 
-/** To whom it belongs, and never again. The table of all that is redacted costs the more the more is in it. */
+/**
+ * Reads a secret for the answer that has it; nobody can read it again. The table behind `Redacted` costs the more the more
+ * is in it.
+ */
 const handOut = (secret: Redacted.Redacted): string => {
   const text = Redacted.value(secret)
   Redacted.wipeUnsafe(secret)
@@ -65,6 +68,7 @@ const refreshProblems = {
   StoreUnavailable: () => new Problems.Unavailable({})
 }
 
+/** Uses `key` up: once it has signed somebody in, nobody can read it. */
 export const signIn = (key: Redacted.Redacted, profile: typeof ProfileRequest.Type) =>
   autoAuth(key, toProfile(profile)).pipe(
     Effect.map((signedIn) => {
@@ -80,6 +84,7 @@ export const logIn = ({ app_id, password, username }: typeof PasswordRequest.Typ
     Effect.catchTags(logInProblems)
   )
 
+/** Uses the token up: once it was traded, nobody can read it. */
 export const refresh = ({ refresh_token }: typeof RefreshRequest.Type, address: string) =>
   refreshSession(refresh_token, address).pipe(
     Effect.map((pair) => {

@@ -1,6 +1,6 @@
 // What HTTP leaves of the argon2 library: bare `node:http` that has it verify the password of each body, twice as many at a
-// time as there are processors, and answers the bytes it is given. Nothing is limited or counted. With a database the least
-// of a login is done as well: its account is looked up, and its session is committed.
+// time as there are processors, and answers the bytes it is given. Nothing is limited or counted. With a database it does a
+// plain login: an account is looked up, a session inserted and committed, each by itself.
 // Arguments: a file of JSON `{phc, contentType, body}`; with DATABASE_URL, the folder of the package `pg`.
 import { verify } from "@node-rs/argon2"
 import { randomBytes } from "node:crypto"
@@ -52,11 +52,11 @@ const database = url === undefined ? undefined : await withDatabase(url)
 const waiting: Array<() => void> = []
 let free = 2 * availableParallelism()
 
-const verified = async (phc: string, password: string): Promise<boolean> => {
+const verified = async (ofAccount: string, password: string): Promise<boolean> => {
   if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve))
   else free--
   try {
-    return await verify(phc, password)
+    return await verify(ofAccount, password)
   } finally {
     const next = waiting.shift()
     if (next === undefined) free++

@@ -13,7 +13,7 @@ const alone = "argon2 alone"
 const most = "argon2 alone, a thread a processor"
 /** What is left of that behind HTTP, whatever else a login is. */
 const overHttp = "node:http, argon2, no database"
-/** The same of the least that a login does with one. */
+/** The same of a plain login with one: one lookup, one insert, one commit each. */
 const overPg = "node:http, argon2, pg: a lookup, an insert"
 /** What reads wait for although nobody logs in: the processors are not theirs alone. */
 const apart = "node:http, argon2 as nice as Roomkey's"
@@ -56,6 +56,7 @@ export const password: Work = {
     await using argon2 = new Worker("./subjects/Argon2.ts", [`${processors}`], ownPool)
     await using mostArgon2 = new Worker("./subjects/Argon2.ts", [`${2 * processors}`], threadEach)
     await using niceArgon2 = new Worker("./subjects/Argon2.ts", [`${2 * processors}`, `${nicenessOn()}`], threadEach)
+    // What times single answers beside other work is scheduled as any program is.
     await using beside = new Load({ givesWay: false })
     const warm = new Set<Target>()
 
