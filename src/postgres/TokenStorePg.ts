@@ -18,10 +18,8 @@ import * as Sessions from "./SessionStatements.ts"
 const wasRefused = (error: SqlError): boolean => sqlState(error) === "RK403"
 
 /** As PostgreSQL reads bytes from text. */
-const hex = (bytes: Uint8Array): string => `\\x${bufferOf(bytes).toString("hex")}`
-
-const bufferOf = (bytes: Uint8Array): Buffer =>
-  bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+const hex = ({ buffer, byteLength, byteOffset }: Uint8Array): string =>
+  `\\x${Buffer.from(buffer, byteOffset, byteLength).toString("hex")}`
 
 /** Rows that say which call they answer, counting from one. */
 const byIndex = <Row extends { readonly ordinality: number }, A>(found: ReadonlyArray<Row>, read: (row: Row) => A) =>

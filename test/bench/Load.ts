@@ -16,7 +16,7 @@ export interface Target {
 export class Load implements AsyncDisposable {
   readonly #worker = new Worker("./LoadWorker.ts")
 
-  constructor({ givesWay } = { givesWay: true }) {
+  constructor({ givesWay }: { readonly givesWay: boolean }) {
     if (givesWay) giveWay(this.#worker.pid)
   }
 

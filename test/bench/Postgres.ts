@@ -41,7 +41,7 @@ export class Postgres implements AsyncDisposable {
   }
 
   /** On the server of `given`, or on one that is started for this run. Whether pgbench gives way, as other load does. */
-  static async start(given: string | undefined, givesWay = true): Promise<Postgres> {
+  static async start(given: string | undefined, givesWay: boolean): Promise<Postgres> {
     let postgres: Postgres
     if (given === undefined) {
       const dir = mkdtempSync(join(tmpdir(), "roomkey-bench-pg-"))
